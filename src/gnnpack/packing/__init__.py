@@ -1,0 +1,27 @@
+"""Which molecules share a pack: shapes, plans and the packers that make them.
+
+>>> import numpy as np
+>>> plan = lpfhp(np.array([5, 3, 4, 2, 2]), PackShape(8))
+>>> plan.num_packs, plan.atom_efficiency
+(2, 1.0)
+"""
+
+from gnnpack.packing.best_fill import Packer, packer_name, resolve_num_atoms
+from gnnpack.packing.first_fit_decreasing import first_fit_decreasing
+from gnnpack.packing.lpfhp import lpfhp
+from gnnpack.packing.next_fit import next_fit
+from gnnpack.packing.one_per_pack import one_per_pack
+from gnnpack.packing.plan import PackPlan
+from gnnpack.packing.shape import PackShape
+
+__all__ = [
+    "PackPlan",
+    "PackShape",
+    "Packer",
+    "first_fit_decreasing",
+    "lpfhp",
+    "next_fit",
+    "one_per_pack",
+    "packer_name",
+    "resolve_num_atoms",
+]

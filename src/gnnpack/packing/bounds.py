@@ -1,0 +1,56 @@
+"""Proven lower bounds on the number of packs."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnpack.packing.checks import CheckedSizes
+from gnnpack.packing.shape import PackShape
+
+
+def lower_bound(checked: CheckedSizes, shape: PackShape) -> tuple[int, str]:
+    """The best bound known here on the number of packs, and its kind.
+
+    Kinds: "volume" ceil(atoms / shape.num_atoms), "pair_volume" and "molecules" the same for the
+    other two limits, "martello_toth" the bound L2. Of equal bounds the first named wins.
+    """
+    total_molecules = int(checked.counts.sum())
+    total_atoms = int(checked.sizes @ checked.counts)
+    bounds = [(_ceil_divide(total_atoms, checked.capacity), "volume")]
+    if shape.num_pairs is not None:
+        assert checked.num_pairs is not None, "check_sizes refuses a pair limit without pairs"
+        total_pairs = int(checked.num_pairs.sum(dtype=np.int64))
+        bounds.append((_ceil_divide(total_pairs, shape.num_pairs), "pair_volume"))
+    if shape.num_molecules is not None:
+        bounds.append((_ceil_divide(total_molecules, shape.num_molecules), "molecules"))
+    bounds.append((martello_toth(checked.sizes, checked.counts, checked.capacity), "martello_toth"))
+    return max(bounds, key=lambda bound: bound[0])
+
+
+def martello_toth(sizes: NDArray[np.int64], counts: NDArray[np.int64], capacity: int) -> int:
+    """Lower bound L2 of bin packing (Martello and Toth 1990, Discrete Appl. Math. 28, 59-70).
+
+    sizes (S,) int64 ascending, counts (S,) int64. For a threshold K, items above capacity - K
+    sit alone among those of at least K; items above half sit one to a pack; those from K to half
+    fill what room these leave. The bound is the maximum over K.
+
+    >>> martello_toth(np.array([2, 6]), np.array([1, 3]), 10)  # volume says 2
+    3
+    """
+    number = np.concatenate([[0], np.cumsum(counts)])
+    volume = np.concatenate([[0], np.cumsum(sizes * counts)])
+    half = int(np.searchsorted(sizes, capacity // 2, side="right"))
+    thresholds = np.concatenate([[0], sizes[:half]])
+    small = np.searchsorted(sizes, thresholds, side="left")
+    alone = np.maximum(np.searchsorted(sizes, capacity - thresholds, side="right"), half)
+
+    num_large = number[-1] - number[half]
+    num_shared = number[alone] - number[half]
+    room = num_shared * capacity - (volume[alone] - volume[half])
+    overflow = volume[half] - volume[small] - room
+    return int(num_large + np.maximum(0, -(-overflow // capacity)).max())
+
+
+def _ceil_divide(total: int, capacity: int) -> int:
+    return -(-total // capacity)
