@@ -1,0 +1,233 @@
+"""Real molecules per second in training, and the share of that time spent waiting for input."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any, Callable
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+# Shorter windows than this make the displayed rate jump with single batches.
+RECENT_WINDOW_SECONDS = 1.0
+
+
+@dataclass
+class Tally:
+    """Real molecules, host steps, and the seconds (of them: waiting) they took."""
+
+    molecules: int = 0
+    host_steps: int = 0
+    seconds: float = 0.0
+    wait_seconds: float = 0.0
+
+    def add(self, other: Tally) -> None:
+        """Add another tally to this one."""
+        self.molecules += other.molecules
+        self.host_steps += other.host_steps
+        self.seconds += other.seconds
+        self.wait_seconds += other.wait_seconds
+
+    @property
+    def molecules_per_second(self) -> float | None:
+        """Rate in molecules/s; None before anything was counted."""
+        return self.molecules / self.seconds if self.seconds > 0 else None
+
+    @property
+    def input_wait_fraction(self) -> float | None:
+        """Share of the seconds spent waiting for input, 0 to 1; None before any were counted."""
+        if self.seconds <= 0:
+            return None
+        return min(1.0, max(0.0, self.wait_seconds / self.seconds))
+
+
+@dataclass
+class _Segment:
+    """An uninterrupted stretch of training; its molecules stay on the device until it closes."""
+
+    start: float
+    wait_at_start: float
+    mark_time: float
+    mark_molecules: int = 0
+    host_steps: int = 0
+    molecules: Tensor | None = None
+
+
+class ThroughputMeter(pl.Callback):
+    """Measure real molecules/s of training; validation and the first host steps are left out.
+
+    A process leaves out its first ``skip_host_steps`` host steps (caches, compilation). A run that
+    never gets past them counts all but its first one and sets ``counted_all_but_first``.
+    ``clock`` returns seconds. Batches need ``molecule_mask`` (bool, True = real molecule); a
+    loader's waiting is read from its attribute ``wait_seconds``. Under several ranks molecules are
+    summed over ranks, waiting is this rank's.
+    """
+
+    def __init__(
+        self, skip_host_steps: int = 10, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        if skip_host_steps < 0:
+            raise ValueError(f"skip_host_steps is {skip_host_steps}; use 0 or more host steps.")
+        self.skip_host_steps = skip_host_steps
+        self._clock = clock
+        self._run, self._early = Tally(), Tally()
+        self._epoch_run, self._epoch_early = Tally(), Tally()
+        self._segment: _Segment | None = None
+        self._paused = False
+        self._host_steps = 0
+        self._world_size = 1
+        self._recent: float | None = None
+
+    @property
+    def counted_all_but_first(self) -> bool:
+        """True when the run is too short to leave out ``skip_host_steps`` host steps."""
+        return self._run.host_steps == 0 and self._early.host_steps > 0
+
+    @property
+    def recent_molecules_per_second(self) -> float | None:
+        """Molecules/s of about the last second, None at first; reading waits for the device."""
+        segment = self._segment
+        if segment is None or segment.molecules is None:
+            return self._recent
+        if self._clock() - segment.mark_time < RECENT_WINDOW_SECONDS:
+            return self._recent
+        molecules = int(segment.molecules.item())
+        now = self._clock()
+        rate = (molecules - segment.mark_molecules) / (now - segment.mark_time)
+        segment.mark_time, segment.mark_molecules = now, molecules
+        self._recent = rate * self._world_size
+        return self._recent
+
+    def summary(self) -> dict[str, float | None]:
+        """Figures of the whole run, resumed parts included; None = not measured."""
+        tally = _first_used(self._run, self._early)
+        return {
+            "train_molecules_per_second": tally.molecules_per_second,
+            "input_wait_fraction": tally.input_wait_fraction,
+        }
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin to count this process's host steps."""
+        self._host_steps = 0
+        self._world_size = trainer.world_size
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Open a segment and an epoch."""
+        self._epoch_run, self._epoch_early = Tally(), Tally()
+        self._open(trainer)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Open a segment where Lightning skipped the epoch start (resume inside an epoch)."""
+        if self._segment is None:
+            self._open(trainer)
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Count the batch's real molecules on its device, without waiting for it."""
+        if self._segment is None:
+            return
+        count = _real_molecules(batch)
+        segment = self._segment
+        segment.molecules = count if segment.molecules is None else segment.molecules + count
+        segment.host_steps += 1
+        self._host_steps += 1
+        if self._host_steps in (1, self.skip_host_steps) and self.skip_host_steps > 0:
+            self._close(trainer)
+            self._open(trainer)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Close the segment: validation is not training."""
+        self._paused = self._segment is not None
+        self._close(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Open a segment where validation interrupted one."""
+        if self._paused:
+            self._open(trainer)
+        self._paused = False
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Close the segment and log the epoch's two figures."""
+        self._close(trainer)
+        tally = _first_used(self._epoch_run, self._epoch_early)
+        rate, wait = tally.molecules_per_second, tally.input_wait_fraction
+        if rate is None or wait is None:
+            return
+        several = trainer.world_size > 1
+        pl_module.log("train/molecules_per_second", rate, sync_dist=several)
+        pl_module.log("train/input_wait_fraction", wait, sync_dist=several)
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Keep what was measured if the user stops the run; after an error drop the segment."""
+        # Other ranks may be elsewhere, so a sum over ranks could hang.
+        if isinstance(exception, KeyboardInterrupt) and trainer.world_size == 1:
+            self._close(trainer)
+        self._segment = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tallies of the closed segments."""
+        return {"run": asdict(self._run), "early": asdict(self._early)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue the tallies of a resumed run."""
+        self._run = Tally(**state_dict["run"])
+        self._early = Tally(**state_dict["early"])
+
+    def _open(self, trainer: pl.Trainer) -> None:
+        now = self._clock()
+        self._segment = _Segment(start=now, wait_at_start=_wait_seconds(trainer), mark_time=now)
+
+    def _close(self, trainer: pl.Trainer) -> None:
+        segment, self._segment = self._segment, None
+        # Between an epoch's last validation and its end no batch runs: those seconds do not count.
+        if segment is None or segment.molecules is None:
+            return
+        molecules = segment.molecules
+        if molecules.is_cuda:
+            torch.cuda.synchronize(molecules.device)
+        seconds = self._clock() - segment.start
+        if trainer.world_size > 1:
+            molecules = trainer.strategy.reduce(molecules, reduce_op="sum")
+        wait = _wait_seconds(trainer) - segment.wait_at_start
+        tally = Tally(int(molecules.item()), segment.host_steps, seconds, wait)
+        self._book(tally)
+        if seconds >= RECENT_WINDOW_SECONDS or self._recent is None:
+            self._recent = tally.molecules_per_second
+
+    def _book(self, tally: Tally) -> None:
+        if self._host_steps > self.skip_host_steps:
+            self._run.add(tally)
+            self._epoch_run.add(tally)
+        elif self._host_steps > 1:
+            self._early.add(tally)
+            self._epoch_early.add(tally)
+
+
+def _first_used(run: Tally, early: Tally) -> Tally:
+    return run if run.host_steps > 0 else early
+
+
+def _wait_seconds(trainer: pl.Trainer) -> float:
+    return float(getattr(trainer.train_dataloader, "wait_seconds", 0.0))
+
+
+def _real_molecules(batch: Any) -> Tensor:
+    mask = getattr(batch, "molecule_mask", None)
+    if not isinstance(mask, Tensor):
+        raise ValueError(
+            f"ThroughputMeter got a batch of type {type(batch).__name__} without the tensor "
+            "molecule_mask; let the loader yield a PackBatch, or remove the meter from callbacks."
+        )
+    return mask.sum()
