@@ -1,0 +1,7 @@
+"""`PackBatch` -> prediction per molecule slot; plain `nn.Module`s, no loss, no Lightning."""
+
+from gnnpack.models.pyg_weights import schnet_from_pyg, schnet_to_pyg
+from gnnpack.models.readout import Readout
+from gnnpack.models.schnet import SchNet
+
+__all__ = ["Readout", "SchNet", "schnet_from_pyg", "schnet_to_pyg"]
