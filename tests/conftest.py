@@ -58,3 +58,20 @@ def batch(source: PackSource) -> PackBatch:
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def compose(tmp_path, monkeypatch):
+    """Compose the shipped config as the command line would; data and outputs in a folder apart."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    from gnnpack.commands.folders import conf_dir
+
+    monkeypatch.setenv("GNNPACK_DATA", str(tmp_path / "data"))
+
+    def compose(*overrides: str):
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            return hydra_compose("config", list(overrides))
+
+    return compose

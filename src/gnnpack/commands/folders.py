@@ -1,0 +1,88 @@
+"""Where configs come from and where runs go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+# Folders this process has claimed, by what they were asked for: Hydra and Lightning's launcher
+# resolve the same expression more than once in a run.
+_claimed: dict[tuple[str, str], str] = {}
+
+
+def conf_dir() -> Path:
+    """The `conf` folder: the repository's when the package lies in one, else the wheel's own.
+
+    Raises:
+        ValueError: neither is there.
+    """
+    for folder in (PACKAGE.parents[1] / "conf", PACKAGE / "conf"):
+        if (folder / "config.yaml").is_file():
+            return folder
+    raise ValueError(f"No conf/config.yaml beside or inside {PACKAGE}; install gnnpack again.")
+
+
+def claim_folder(base: str, name: str) -> str:
+    """Make ``base/name`` for this process alone; a name already taken gets a number behind it.
+
+    Returns:
+        The folder's name below ``base``; the same again when asked again.
+    """
+    key = (base, name)
+    if key not in _claimed:
+        candidate, number = name, 1
+        while not _make(Path(base) / candidate):
+            number += 1
+            candidate = f"{name}_{number}"
+        _claimed[key] = candidate
+    return _claimed[key]
+
+
+def forget_claims() -> None:
+    """A run is over: whoever asks next gets a folder of its own."""
+    _claimed.clear()
+
+
+def run_folder(resume: str | None, base: str, name: str) -> str:
+    """The folder of this run: a new one, or that of the run it resumes."""
+    if resume is not None:
+        return str(resumed_folder(Path(resume)))
+    return str(Path(base) / claim_folder(base, name))
+
+
+def resumed_folder(path: Path) -> Path:
+    """The run folder of ``resume=PATH``, which names it or a checkpoint in it.
+
+    Raises:
+        ValueError: there is no run.
+    """
+    folder = path.parent.parent if path.suffix == ".ckpt" else path
+    if not (folder / "config.yaml").is_file():
+        raise ValueError(
+            f"resume={path}: {folder} is not the folder of a run (it has no config.yaml). Give a "
+            "folder such as outputs/DATE/TIME_NAME, or a file in its checkpoints/."
+        )
+    return folder
+
+
+def register_resolvers() -> None:
+    """Make `run_folder` and `claim_folder` known to the config files."""
+    OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
+    OmegaConf.register_new_resolver("job_folder", claim_folder, replace=True)
+
+
+def _make(folder: Path) -> bool:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise ValueError(
+            f"The run's folder {folder} cannot be made: {error}. Start where you may write, or set "
+            "hydra.run.dir=FOLDER."
+        ) from error
+    return True

@@ -1,0 +1,38 @@
+"""`gnnpack COMMAND key=value ...`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+COMMANDS = {
+    "train": "train a model; the same as python train.py",
+    "evaluate": "errors of a checkpoint: gnnpack evaluate checkpoint=PATH split=test",
+    "predict": "predict molecules: gnnpack predict checkpoint=PATH input=FILE output=FILE.csv",
+    "bench": "time store, plans, batches and training steps beside PyG's",
+}
+
+
+def main() -> None:
+    """Run the command the first argument names; without one, list them."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name in ("--help", "-h", "help"):
+        print(_usage())
+        return
+    if name == "--version":
+        import gnnpack
+
+        print(gnnpack.__version__)
+        return
+    if name not in COMMANDS:
+        print(f"gnnpack: no command {name!r}.\n\n{_usage()}", file=sys.stderr)
+        raise SystemExit(2)
+    # The command sees its own arguments as if it were the program.
+    sys.argv = [f"gnnpack {name}", *sys.argv[2:]]
+    # Imported here: `gnnpack --help` need not wait for torch.
+    importlib.import_module(f"gnnpack.commands.{name}").main()
+
+
+def _usage() -> str:
+    lines = [f"  gnnpack {name:<9} {what}" for name, what in COMMANDS.items()]
+    return "\n".join(["Train molecular graph neural networks on packs.", "", *lines])

@@ -1,0 +1,63 @@
+"""Going on with a run: its own config, and what may be changed in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Sequence
+
+from omegaconf import DictConfig, OmegaConf
+
+from gnnpack.commands.folders import resumed_folder
+
+MAY_CHANGE = ("trainer", "logger", "accelerator")
+
+
+def resumed_config(cfg: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, Path]:
+    """The resumed run's config with the allowed overrides, and the checkpoint to go on from.
+
+    Args:
+        cfg: what this command line composes to, ``resume`` included.
+        overrides: the command line.
+
+    Raises:
+        ValueError: there is no such run or checkpoint, or something else would change.
+    """
+    path = Path(cfg.resume)
+    folder = resumed_folder(path)
+    checkpoint = path if path.suffix == ".ckpt" else folder / "checkpoints" / "last.ckpt"
+    if not checkpoint.is_file():
+        raise ValueError(
+            f"resume={path}: there is no {checkpoint}. The run was stopped before its first "
+            "checkpoint; start it again instead."
+        )
+    kept = OmegaConf.load(folder / "config.yaml")
+    assert isinstance(kept, DictConfig), "a run's config.yaml is a mapping"
+    for override in overrides:
+        key = override.lstrip("+~").split("=", 1)[0].split("@")[0].replace("/", ".")
+        if key == "resume" or key.startswith("hydra"):
+            continue
+        if key.split(".")[0] not in MAY_CHANGE:
+            _refuse_change(kept, cfg, key, override, folder)
+        else:
+            OmegaConf.update(kept, key, OmegaConf.select(cfg, key), merge=False, force_add=True)
+    kept.resume = None
+    return kept, checkpoint
+
+
+def _refuse_change(
+    kept: DictConfig, cfg: DictConfig, key: str, override: str, folder: Path
+) -> None:
+    before, now = (_plain(config, key) for config in (kept, cfg))
+    if before == now:
+        return
+    raise ValueError(
+        f"{override} would change {key} of the run in {folder} from {before!r} to {now!r}. A "
+        f"resumed run may change only {', '.join(MAY_CHANGE)}; leave {key} out, or start a new run."
+    )
+
+
+def _plain(config: DictConfig, key: str) -> object:
+    value = OmegaConf.select(config, key)
+    if OmegaConf.is_config(value):
+        return OmegaConf.to_container(value, resolve=True)
+    return value

@@ -1,0 +1,61 @@
+"""`python train.py` and `gnnpack train`."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from gnnpack.commands.errors import errors_for_people
+from gnnpack.commands.folders import conf_dir, forget_claims, register_resolvers
+from gnnpack.commands.resume import resumed_config
+
+# Before Hydra composes: the config files use them.
+register_resolvers()
+
+
+def task(cfg: DictConfig) -> float:
+    """One job; returns the validation MAE, for sweepers that search."""
+    from gnnpack.run import run
+
+    choices = HydraConfig.get()
+    run_dir = Path(choices.runtime.output_dir)
+    overrides = list(choices.overrides.task)
+    checkpoint: Path | None = None
+    if cfg.resume is not None:
+        cfg, checkpoint = resumed_config(cfg, overrides)
+    quieten()
+    try:
+        summary = run(cfg, run_dir, overrides=overrides, checkpoint=checkpoint)
+    finally:
+        forget_claims()
+    return float(summary["val_mae"])
+
+
+def quieten() -> None:
+    """Only what a user can act on: the run says the rest itself."""
+    for name in ("pytorch_lightning", "lightning_fabric", "pytorch_lightning.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for chatter in (
+        # One process on a machine with SLURM installed is what the user asked for.
+        ".*`srun` command is available.*",
+        # The run folder is this run's own, made a moment ago.
+        ".*Checkpoint directory .* exists and is not empty.*",
+        # Small data sets have fewer batches than log_every_n_steps.
+        ".*The number of training batches .* is smaller than the logging interval.*",
+        ".*GPU available but not used.*",
+        # Lightning 2.6 with torch 2.13 and newer.
+        ".*LeafSpec.*",
+    ):
+        warnings.filterwarnings("ignore", message=chatter)
+
+
+def main() -> None:
+    """Compose the config from the command line and run the job or jobs."""
+    with errors_for_people("train"):
+        wrapped = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
+        wrapped(task)()

@@ -1,0 +1,72 @@
+"""What a checkpoint holds besides weights, and how one is read."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any, Mapping
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+import gnnpack
+from gnnpack.datasets import Split
+from gnnpack.packing import PackPlan
+from gnnpack.run.data import Data
+
+
+def checkpoint_record(cfg: DictConfig, data: Data, plans: Mapping[str, PackPlan]) -> dict[str, Any]:
+    """What a checkpoint must hold to be used alone; plain values and tensors."""
+    import torch
+
+    train_atoms = np.unique(data.store.z)
+    return {
+        "version": gnnpack.__version__,
+        "config": OmegaConf.to_container(cfg, resolve=True),
+        "target": data.target,
+        "unit": data.unit,
+        "readout": data.readout,
+        "references": data.references.tolist(),
+        "elements": train_atoms.tolist(),
+        "pack_atoms": plans["train"].atom_capacity,
+        "data_fingerprint": data.store.fingerprint,
+        "split": {
+            part: torch.from_numpy(data.store.ids[rows].copy())
+            for part, rows in zip(Split._fields, data.split)
+        },
+    }
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint of this program, on the CPU.
+
+    Raises:
+        ValueError: no such file, not a checkpoint, or one of another program.
+    """
+    if not path.is_file():
+        raise ValueError(f"There is no checkpoint {path}. A run keeps its own in checkpoints/.")
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"{path} cannot be read as a checkpoint: {error}. It is damaged or something else; "
+            "try the run's other checkpoint."
+        ) from error
+    if not isinstance(checkpoint, dict) or "gnnpack" not in checkpoint:
+        raise ValueError(
+            f"{path} is a checkpoint of another program: it has no record of its data and model. "
+            "Use one that `gnnpack train` wrote."
+        )
+    return checkpoint
+
+
+def load_weights(module: torch.nn.Module, checkpoint: Mapping[str, Any], path: Path) -> None:
+    """Put a checkpoint's weights into ``module``; ValueError when they are another model's."""
+    try:
+        module.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        raise ValueError(
+            f"{path} holds the weights of another model: {error}. Use the model settings in its "
+            "run's config.yaml."
+        ) from error

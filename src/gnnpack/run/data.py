@@ -1,0 +1,124 @@
+"""What a run trains on: the store, its split, its plans, its loaders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Mapping, NamedTuple
+
+import numpy as np
+from hydra.utils import instantiate
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+
+from gnnpack.batching import PackSource
+from gnnpack.datasets import Dataset, Split
+from gnnpack.packing import PackPlan, PackShape, resolve_num_atoms
+from gnnpack.store import Store, open_store, residual
+from gnnpack.training import PackedDataModule
+
+
+class Data(NamedTuple):
+    """One target of one data set, split."""
+
+    store: Store
+    source_label: str
+    target: str
+    unit: str
+    readout: str  # sum or mean
+    references: NDArray[np.float64]  # by atomic number, the target's unit
+    values: NDArray[np.float64]  # (M,) targets with references subtracted
+    split: Split  # rows
+
+
+def open_data(cfg: DictConfig, split_ids: Mapping[str, Any] | None = None) -> Data:
+    """Open (or first build) the store that ``cfg`` names, and split it.
+
+    Args:
+        split_ids: the data set's own molecule numbers of each part; None splits as ``cfg`` says.
+    """
+    dataset: Dataset = instantiate(cfg.dataset)
+    store = open_store(dataset, Path(cfg.data_dir) / "store")
+    info = store.target_info(dataset.target)
+    references = store.reference_energies(dataset.target)
+    if split_ids is None:
+        split = dataset.make_split(store.ids, seed=cfg.seed)
+    else:
+        split = Split(*(_rows(store.ids, split_ids[part]) for part in Split._fields))
+    return Data(
+        store=store,
+        source_label=store.source_label,
+        target=dataset.target,
+        unit=info.unit,
+        readout=info.readout,
+        references=references,
+        values=residual(store, dataset.target, references),
+        split=split,
+    )
+
+
+def _rows(ids: NDArray[np.int64], wanted: Any) -> NDArray[np.int64]:
+    order = np.argsort(ids)
+    found = np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)
+    rows: NDArray[np.int64] = order[found]
+    if not np.array_equal(ids[rows], wanted):
+        raise ValueError(
+            "The checkpoint was trained on molecules this data set does not have. Use the data "
+            "set (and data_dir) it was trained on."
+        )
+    return rows
+
+
+def make_plans(cfg: DictConfig, data: Data) -> dict[str, PackPlan]:
+    """One plan a split, all of one pack size; a split without molecules has none."""
+    packer = instantiate(cfg.packer)
+    sizes = data.store.num_atoms
+    asked = PackShape(None) if cfg.shape == "auto" else PackShape(**cfg.shape)
+    # From all molecules, so that every split has the same shape.
+    shape = resolve_num_atoms(packer, sizes, asked)
+    return {
+        part: packer(sizes[rows], shape, seed=cfg.seed)
+        for part, rows in zip(Split._fields, data.split)
+        if len(rows)
+    }
+
+
+def make_data_module(
+    cfg: DictConfig,
+    data: Data,
+    plans: Mapping[str, PackPlan],
+    parts: Mapping[str, str] | None = None,
+) -> PackedDataModule:
+    """Loaders over the plans.
+
+    Args:
+        parts: which part of the split a loader reads; None = the one of its own name.
+    """
+    store = data.store
+    sources = {}
+    for name in plans:
+        rows = getattr(data.split, name if parts is None else parts[name])
+        sources[name] = PackSource(store.z, store.pos, store.offsets, data.values, rows)
+    return PackedDataModule(sources, plans, batch_size=cfg.batch_size, seed=cfg.seed, **cfg.loader)
+
+
+class Scale(NamedTuple):
+    """Mean and deviation of the training targets: per atom for sums, per molecule for means."""
+
+    mean: float
+    std: float
+
+
+def target_scale(data: Data) -> Scale:
+    """Statistics of the training split alone."""
+    rows = data.split.train
+    values = data.values[rows]
+    if data.readout == "sum":
+        values = values / data.store.num_atoms[rows]
+    return Scale(float(values.mean()), float(values.std()) or 1.0)
+
+
+def baseline_mae(data: Data, scale: Scale, part: str = "test") -> float:
+    """MAE of predicting the training mean (per atom, for sums), the target's unit."""
+    rows = getattr(data.split, part)
+    atoms = data.store.num_atoms[rows] if data.readout == "sum" else 1
+    return float(np.abs(data.values[rows] - scale.mean * atoms).mean())

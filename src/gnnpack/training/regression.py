@@ -1,0 +1,133 @@
+"""A model, an objective and an optimizer as one Lightning module."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterable, Mapping, Optional
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torchmetrics import CatMetric
+
+from gnnpack.batching import PackBatch
+from gnnpack.objective import Objective, error_metrics, real_values
+
+MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+MakeSchedule = Callable[..., Optional[Mapping[str, Any]]]
+
+# Reading a loss from a GPU waits for it; on a CPU every one is read.
+READ_LOSS_EVERY = 50
+
+
+class MoleculeRegression(pl.LightningModule):
+    """Predict one number a molecule; errors are logged in the target's unit.
+
+    Args:
+        model: `PackBatch` -> (P, G) in the target's unit.
+        make_optimizer: parameters -> optimizer.
+        make_schedule: (optimizer, total_updates=...) -> Lightning's scheduler mapping or None.
+        record: plain values kept in every checkpoint under ``gnnpack``, so that a checkpoint alone
+            tells how to use it.
+
+    Attributes:
+        test_values: after a test, the predictions and targets of all its molecules, (m,) each.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: Objective,
+        make_optimizer: MakeOptimizer,
+        make_schedule: MakeSchedule | None = None,
+        *,
+        record: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.objective = objective
+        self._make_optimizer = make_optimizer
+        self._make_schedule = make_schedule
+        self._record = dict(record or {})
+        self.val_metrics = error_metrics("val/")
+        self.test_metrics = error_metrics("test/")
+        self._test_predicted = CatMetric()
+        self._test_true = CatMetric()
+        self.test_values: tuple[Tensor, Tensor] | None = None
+
+    def forward(self, batch: PackBatch) -> Tensor:
+        prediction: Tensor = self.model(batch)
+        return prediction
+
+    # --- training ---
+
+    def training_step(self, batch: PackBatch, batch_idx: int) -> Tensor:
+        # Lightning averages over ranks and accumulated batches; the objective divides by the
+        # molecules of the whole update.
+        averaged = self.trainer.world_size * self.trainer.accumulate_grad_batches
+        loss: Tensor = self.objective(self.model(batch), batch, averaged)
+        self._refuse_nan(loss, batch_idx)
+        self.log("train/loss", loss, prog_bar=True, on_step=True, on_epoch=False)
+        self.log("updates", float(self.trainer.global_step), on_step=True, on_epoch=False)
+        optimizer = self.trainer.optimizers[0]
+        self.log("learning_rate", optimizer.param_groups[0]["lr"], on_step=True, on_epoch=False)
+        return loss
+
+    def _refuse_nan(self, loss: Tensor, batch_idx: int) -> None:
+        seldom = loss.device.type != "cpu" and batch_idx % READ_LOSS_EVERY
+        if seldom or bool(torch.isfinite(loss)):
+            return
+        raise ValueError(
+            f"The training loss is {loss.item()} at update {self.trainer.global_step}, epoch "
+            f"{self.trainer.current_epoch}. Lower optimizer.lr, set trainer.gradient_clip_val, or "
+            "check the targets for outliers."
+        )
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self._make_optimizer(self.parameters())
+        if self._make_schedule is None:
+            return optimizer
+        total = self.trainer.estimated_stepping_batches
+        schedule = self._make_schedule(optimizer, total_updates=total)
+        return optimizer if schedule is None else {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    # --- evaluation ---
+
+    def validation_step(self, batch: PackBatch, batch_idx: int) -> None:
+        self.val_metrics.update(*real_values(self.model(batch), batch))
+
+    def on_validation_epoch_end(self) -> None:
+        self.log("updates", float(self.trainer.global_step))
+        self.log_dict(self.val_metrics.compute(), prog_bar=True)
+        self.val_metrics.reset()
+
+    def test_step(self, batch: PackBatch, batch_idx: int) -> None:
+        predicted, true = real_values(self.model(batch), batch)
+        self.test_metrics.update(predicted, true)
+        self._test_predicted.update(predicted)
+        self._test_true.update(true)
+
+    def on_test_epoch_end(self) -> None:
+        self.log_dict(self.test_metrics.compute())
+        self.test_values = self._test_predicted.compute().cpu(), self._test_true.compute().cpu()
+        for metric in (self.test_metrics, self._test_predicted, self._test_true):
+            metric.reset()
+
+    # --- checkpoints ---
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["gnnpack"] = self._record
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        trainer = self._trainer
+        if trainer is None or not trainer.training:
+            return
+        now = trainer.estimated_stepping_batches
+        for state in checkpoint.get("lr_schedulers", []):
+            # OneCycleLR and CosineAnnealingLR run out; restored, they keep the first run's length.
+            planned = state.get("total_steps", state.get("T_max"))
+            if planned is not None and planned != now:
+                raise ValueError(
+                    f"The learning rate of this run was planned for {planned} updates, and would "
+                    f"now have {now}. Keep trainer.max_epochs and max_steps as they were, or "
+                    "start a new run with the length you want."
+                )

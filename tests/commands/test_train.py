@@ -1,0 +1,120 @@
+"""What the command line gives: folders, multirun, resume, messages."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from gnnpack.commands import folders
+from tests.run.conftest import SMALL
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def runs(folder: Path) -> list[Path]:
+    return sorted(folder.glob("outputs/*/*"))
+
+
+def test_a_run_has_a_folder_with_its_choices_in_the_name(trained):
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", trained.parent.name)
+    assert re.fullmatch(r"\d\d-\d\d-\d\d_synthetic_lpfhp_schnet", trained.name)
+    assert OmegaConf.load(trained / "overrides.yaml") == list(SMALL)
+    assert (trained / "train.log").read_text().startswith(("Building the store", "data "))
+
+
+def test_runs_of_the_same_second_do_not_share_a_folder(tmp_path):
+    names = []
+    for _ in range(3):
+        names.append(folders.claim_folder(str(tmp_path), "12-00-00_run"))
+        assert folders.claim_folder(str(tmp_path), "12-00-00_run") == names[-1]
+        folders.forget_claims()
+    assert names == ["12-00-00_run", "12-00-00_run_2", "12-00-00_run_3"]
+
+
+def test_processes_of_the_same_second_do_not_share_a_folder(tmp_path):
+    code = (
+        "import sys; from gnnpack.commands.folders import claim_folder; "
+        "print(claim_folder(*sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path), "12-00-00_run"]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert len({process.communicate()[0] for process in started}) == 3
+
+
+def test_a_multirun_gives_each_job_its_folder_and_closes_its_wandb_run(train, folder):
+    train("-m", "packer=one_per_pack,lpfhp", "seed=0,1", "logger=wandb", "trainer.max_epochs=1")
+    jobs = [run for run in runs(folder) if run.is_dir()]
+    assert sorted(run.name.split("_", 1)[1] for run in jobs) == [
+        "synthetic_lpfhp_schnet_2",
+        "synthetic_lpfhp_schnet_3",
+        "synthetic_one_per_pack_schnet_0",
+        "synthetic_one_per_pack_schnet_1",
+    ]
+    ids = set()
+    for run in jobs:
+        assert json.loads((run / "summary.json").read_text())["num_epochs"] == 1
+        (offline,) = (run / "wandb").glob("offline-run-*")
+        ids.add((run / "wandb_id.txt").read_text())
+        assert list(offline.glob("*.wandb"))
+    assert len(ids) == 4
+    import wandb
+
+    assert wandb.run is None
+
+
+def test_resume_goes_on_in_the_same_folder(train, gnnpack, folder):
+    train("schedule=constant", "trainer.max_epochs=1", "logger=wandb")
+    (run,) = runs(folder)
+    identity = (run / "wandb_id.txt").read_text()
+    gnnpack("train", f"resume={run}", "trainer.max_epochs=2")
+    assert runs(folder) == [run]
+    assert json.loads((run / "summary.json").read_text())["num_epochs"] == 2
+    assert (run / "wandb_id.txt").read_text() == identity
+
+
+def test_train_py_and_the_wheels_command_are_the_same_program():
+    text = (ROOT / "train.py").read_text()
+    assert "from gnnpack.commands.train import main" in text
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["packer=lpfph"], r"(?s)Could not find 'packer/lpfph'.*lpfhp"),
+        (["trainer.max_epoch=1"], "max_epoch"),
+        (["trainer.max_epochs=often"], r"trainer\.max_epochs is 'often'"),
+        (["optimizer.lr=fast"], r"optimizer\.lr is 'fast'"),
+        (["shape.num_atoms=4"], "atoms"),
+        (["shape.num_atoms=-3"], r"shape\.num_atoms=-3"),
+        (["shape.num_atoms=0"], r"shape\.num_atoms=0"),
+        (["shape.num_molecules=1.5"], r"shape\.num_molecules=1\.5"),
+        (["dataset.target=gap"], "gap"),
+        (["dataset.split.train=500"], r"dataset\.split"),
+        (["cutoff=-1"], "cutoff is -1"),
+        (["resume=nowhere"], "resume=nowhere"),
+    ],
+)
+def test_bad_input_gives_a_message_that_names_it(train, arguments, message):
+    with pytest.raises(SystemExit) as ended:
+        train(*arguments)
+    assert re.search(message, str(ended.value)), ended.value
+
+
+def test_a_message_is_for_people_until_more_is_asked_for(folder):
+    for full, traceback in (("0", False), ("1", True)):
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "train.py"), *SMALL, "shape.num_atoms=4"],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "HYDRA_FULL_ERROR": full},
+        )
+        assert done.returncode == 1
+        assert "raise shape.num_atoms to at least" in done.stderr
+        assert ("Traceback" in done.stderr) == traceback

@@ -1,0 +1,121 @@
+"""Every option, experiment and sweep composes, and every part of it can be made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from hydra.errors import ConfigCompositionException
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from gnnpack.commands.folders import conf_dir
+from gnnpack.models import Readout
+from gnnpack.packing import PackShape
+from gnnpack.run.config_check import check_config
+
+CONF = conf_dir()
+OPTIONS = sorted(
+    f"{file.parent.name}={file.stem}" for file in CONF.glob("*/*.yaml") if file.stem != "config"
+)
+# Made of real files elsewhere (tests/datasets), or of hardware that may not be here.
+NEEDS = {"accelerator=gpu": torch.cuda.is_available()}
+
+
+def make_everything(cfg, tmp_path: Path) -> None:
+    """Instantiate each group the way a run does."""
+    check_config(cfg)
+    instantiate(cfg.dataset)
+    packer = instantiate(cfg.packer)
+    assert packer([3, 4, 5], PackShape(9)).num_packs >= 2
+    model = instantiate(cfg.model, readout=Readout())
+    instantiate(cfg.objective)
+    optimizer = instantiate(cfg.optimizer, _convert_="all")(model.parameters())
+    schedule = instantiate(cfg.schedule)(optimizer, total_updates=10)
+    assert schedule is None or {"scheduler", "interval"} <= set(schedule)
+    for node in cfg.callbacks.values():
+        if node is not None:
+            callback = instantiate(node)
+            callback = callback if isinstance(callback, pl.Callback) else callback(dirpath=tmp_path)
+            assert isinstance(callback, pl.Callback)
+    instantiate(cfg.trainer, **instantiate(cfg.accelerator), logger=False, _convert_="all")
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_option_can_be_made(option, compose, tmp_path):
+    if not NEEDS.get(option, True):
+        with pytest.raises(Exception, match="sees no CUDA GPU"):
+            make_everything(compose(option), tmp_path)
+        return
+    make_everything(compose(option), tmp_path)
+
+
+@pytest.mark.parametrize("option", sorted(CONF.glob("logger/*.yaml")), ids=lambda path: path.stem)
+def test_logger_option_takes_what_a_run_gives(option, compose, tmp_path):
+    from gnnpack.tracking import finish_wandb
+
+    make = instantiate(compose(f"logger={option.stem}").logger)
+    try:
+        loggers = make(tmp_path, name="name", config={"seed": 0}, resume_step=None)
+        assert loggers[0].log_dir == str(tmp_path)
+    finally:
+        finish_wandb()
+
+
+def test_defaults_are_those_of_the_main_job(compose):
+    cfg, named = compose(), compose("dataset=qm9", "packer=lpfhp")
+    assert cfg == named
+    assert cfg.dataset.target == "U0"
+    assert (cfg.dataset.split.train, cfg.dataset.split.val) == (110_000, 10_000)
+
+
+def test_shared_values_are_typed_once(compose):
+    assert compose("cutoff=4.5").model.cutoff == 4.5
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_option_files_say_what_they_are(option):
+    group, name = option.split("=")
+    text = (CONF / group / f"{name}.yaml").read_text(encoding="utf-8")
+    assert "#" in text, f"{option}: no word about what it is"
+
+
+def test_a_wrong_option_lists_the_right_ones(compose):
+    with pytest.raises(ConfigCompositionException, match=r"(?s)lpfph.*Available options.*lpfhp"):
+        compose("packer=lpfph")
+
+
+def test_a_misspelt_key_is_refused(compose):
+    with pytest.raises(ConfigCompositionException, match="max_epoch"):
+        compose("trainer.max_epoch=3")
+
+
+@pytest.mark.parametrize(
+    "overrides, message",
+    [
+        (["seed=-1"], "seed is -1"),
+        (["seed=one"], "seed is 'one'"),
+        (["batch_size=0"], "batch_size is 0"),
+        (["batch_size=6.5"], r"batch_size is 6\.5"),
+        (["shape=largest"], "shape is 'largest'"),
+        (["dataset.target=???"], r"dataset\.target"),
+        (["callbacks.early_stopping={patience: 3}"], r"callbacks\.early_stopping has no _target_"),
+        (["~model._target_"], "model has no _target_"),
+    ],
+)
+def test_configs_that_cannot_run_are_refused(compose, overrides, message):
+    with pytest.raises(ValueError, match=message):
+        check_config(compose(*overrides))
+
+
+def test_shape_auto_is_all_null(compose):
+    cfg = compose("shape=auto")
+    check_config(cfg)
+    assert set(compose().shape.values()) == {None}
+
+
+def test_resolved_config_is_plain_yaml(compose):
+    text = OmegaConf.to_yaml(compose(), resolve=True)
+    assert "${" not in text

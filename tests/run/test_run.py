@@ -1,0 +1,162 @@
+"""A run, from config to summary."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from gnnpack import tracking
+from gnnpack.run import load_checkpoint, run
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def losses(folder: Path) -> list[str]:
+    return [row["train/loss"] for row in rows_of(folder) if row["train/loss"]]
+
+
+def weights(folder: Path, name: str = "last.ckpt") -> dict[str, torch.Tensor]:
+    return load_checkpoint(folder / "checkpoints" / name)["state_dict"]
+
+
+def assert_same_weights(one: dict, other: dict) -> None:
+    assert one.keys() == other.keys()
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+
+
+def test_a_run_leaves_what_the_readme_promises(finished):
+    files = {str(path.relative_to(finished)) for path in finished.rglob("*") if path.is_file()}
+    assert {
+        "config.yaml",
+        "overrides.yaml",
+        "run.json",
+        "split.npz",
+        "metrics.csv",
+        "summary.json",
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+        "figures/loss.png",
+        "figures/predicted_against_true.png",
+        "figures/pack_fill.png",
+    } <= files
+
+
+def test_summary_has_its_keys_and_they_agree_with_each_other(finished):
+    summary = json.loads((finished / "summary.json").read_text())
+    in_mev = {"test_mae_meV", "val_mae_meV", "baseline_mae_meV"}
+    assert set(summary) == set(tracking.SUMMARY_KEYS) | in_mev
+    assert summary["test_mae_meV"] == pytest.approx(1000 * summary["test_mae"])
+    assert summary["num_epochs"] == 2
+    assert summary["num_packs"] >= summary["pack_lower_bound"] > 0
+    assert 0 < summary["atom_efficiency"] <= 1
+    assert 0 <= summary["input_wait_fraction"] <= 1
+    rows = rows_of(finished)
+    assert summary["updates"] == max(float(row["updates"] or 0) for row in rows)
+    assert summary["val_mae"] == pytest.approx(
+        min(float(row["val/mae"]) for row in rows if row["val/mae"])
+    )
+
+
+def test_config_and_record_tell_what_ran(finished):
+    cfg = OmegaConf.load(finished / "config.yaml")
+    assert cfg.dataset.num_molecules == 80
+    record = json.loads((finished / "run.json").read_text())
+    assert record["seeds"] == {"run": 0, "split": 0}
+    assert record["data"]["dataset"] == "synthetic"
+    with np.load(finished / "split.npz") as split:
+        ids = np.concatenate([split[part] for part in ("train", "val", "test")])
+    assert sorted(ids) == list(range(80))
+
+
+def test_a_seeded_run_is_bit_identical_twice(small, tmp_path, finished):
+    run(small(), tmp_path / "again")
+    assert losses(tmp_path / "again") == losses(finished)
+    assert_same_weights(weights(tmp_path / "again"), weights(finished))
+    run(small("seed=1"), tmp_path / "other")
+    assert losses(tmp_path / "other") != losses(finished)
+
+
+# Five updates of the smoke experiment's model. A change that means to leave the mathematics alone
+# leaves these alone; one that changes it says so, and puts the new values here.
+GOLDEN = [1.3114431, 0.76099575, 1.3132102, 0.63685477, 1.0083839]
+
+
+def test_five_seeded_steps_have_known_losses(finished):
+    assert [float(loss) for loss in losses(finished)[:5]] == pytest.approx(GOLDEN, rel=1e-5)
+
+
+def test_packing_does_not_change_what_is_learnt(small, tmp_path):
+    """One update of the whole training split: same molecules, so same weights, any packer."""
+    found = []
+    for packer in ("one_per_pack", "lpfhp", "next_fit", "first_fit_decreasing"):
+        run(
+            small(
+                f"packer={packer}",
+                "batch_size=64",
+                "trainer.max_epochs=3",
+                "accelerator.precision=64-true",
+                "schedule=constant",
+            ),
+            tmp_path / packer,
+        )
+        found.append(weights(tmp_path / packer))
+    for other in found[1:]:
+        for name, tensor in found[0].items():
+            torch.testing.assert_close(other[name], tensor, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("accumulate", [2, 3])
+def test_accumulation_does_not_change_what_is_learnt(small, tmp_path, accumulate):
+    common = ("accelerator.precision=64-true", "schedule=constant", "packer=one_per_pack")
+    # Whole updates only: 64 molecules in two or four updates.
+    common += ("batch_size=32",) if accumulate == 2 else ("batch_size=66",)
+    run(small(*common), tmp_path / "whole")
+    run(small(*common, f"trainer.accumulate_grad_batches={accumulate}"), tmp_path / "parts")
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    for name, tensor in whole.items():
+        torch.testing.assert_close(parts[name], tensor, rtol=1e-7, atol=1e-9)
+
+
+def test_an_intensive_target_is_averaged(small, tmp_path):
+    summary = run(small("dataset.target=dipole"), tmp_path / "run")
+    assert summary["unit"] == "D"
+    assert "test_mae_meV" not in summary
+    assert weights(tmp_path / "run")["model.readout.std"] > 0
+
+
+def test_nan_in_the_loss_ends_the_run_with_the_update_named(small, tmp_path):
+    with pytest.raises(ValueError, match=r"training loss is (nan|inf) at update .*optimizer\.lr"):
+        run(small("optimizer.lr=1e30", "schedule=constant"), tmp_path / "run")
+
+
+def test_a_pack_too_small_for_the_largest_molecule_is_refused(small, tmp_path):
+    with pytest.raises(ValueError, match=r"(?s)molecule \d+ has \d+ atoms.*shape\.num_atoms"):
+        run(small("shape.num_atoms=4"), tmp_path / "run")
+
+
+def test_a_target_that_does_not_exist_lists_those_that_do(small, tmp_path):
+    with pytest.raises(Exception, match=r"(?s)'gap'.*Available: energy"):
+        run(small("dataset.target=gap"), tmp_path / "run")
+
+
+def test_a_pair_limit_is_refused_by_packers_that_know_atoms_only(small, tmp_path):
+    with pytest.raises(ValueError, match="num_pairs"):
+        run(small("shape.num_pairs=300"), tmp_path / "run")
+
+
+def test_a_moving_average_is_validated_and_kept(small, tmp_path):
+    run(small("callbacks=ema", "callbacks.ema.decay=0.5"), tmp_path / "run")
+    best = load_checkpoint(tmp_path / "run" / "checkpoints" / "best.ckpt")
+    trained = best["current_model_state"]
+    differs = [k for k, v in best["state_dict"].items() if not torch.equal(v, trained[k])]
+    assert differs
