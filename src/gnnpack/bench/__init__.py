@@ -1,0 +1,18 @@
+"""Measurements with a birth certificate; rows of one table are timed in turns, in one process."""
+
+from gnnpack.bench.data import BenchData, open_data
+from gnnpack.bench.overview import overview
+from gnnpack.bench.report import claim_report_folder, write_report
+from gnnpack.bench.settings import OverviewSettings
+from gnnpack.bench.table import markdown, print_report
+
+__all__ = [
+    "BenchData",
+    "OverviewSettings",
+    "claim_report_folder",
+    "markdown",
+    "open_data",
+    "overview",
+    "print_report",
+    "write_report",
+]

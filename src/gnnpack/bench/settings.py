@@ -1,0 +1,60 @@
+"""What the overview measures."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, field
+
+DATASETS = ("qm9", "synthetic")
+
+
+def default_data_dir() -> str:
+    """``$GNNPACK_DATA``, else ``data``: the folder training uses."""
+    return os.environ.get("GNNPACK_DATA", "data")
+
+
+@dataclass(frozen=True)
+class OverviewSettings:
+    """Everything that decides what the overview measures; the network is arXiv 2211.13853's.
+
+    Args:
+        dataset: ``qm9`` or ``synthetic``; None = QM9 where it is, else synthetic.
+        num_molecules: of ``synthetic`` alone; None = 2,000.
+        batch_size: molecules of the batch and of the training step.
+        repeats: timed repeats of every row.
+        cutoff: Å.
+        lr: of AdamW, constant.
+
+    Raises:
+        ValueError: a number that makes no sense, an unknown data set.
+    """
+
+    dataset: str | None = None
+    num_molecules: int | None = None
+    batch_size: int = 256
+    repeats: int = 7
+    data_dir: str = field(default_factory=default_data_dir)
+    seed: int = 0
+    cutoff: float = 6.0
+    hidden_channels: int = 100
+    num_interactions: int = 4
+    num_gaussians: int = 25
+    lr: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if self.dataset is not None and self.dataset not in DATASETS:
+            raise ValueError(f"dataset={self.dataset}; choose one of {', '.join(DATASETS)}.")
+        if self.num_molecules is not None and self.dataset != "synthetic":
+            raise ValueError(
+                f"num_molecules={self.num_molecules} is for made molecules alone. Add "
+                "dataset=synthetic, or leave num_molecules out."
+            )
+        # 10, so that the made molecules' split of 80, 10 and 10 % leaves some in each part.
+        least = {"num_molecules": 10, "batch_size": 1, "repeats": 1}
+        for name, smallest in least.items():
+            value = getattr(self, name)
+            if value is not None and value < smallest:
+                raise ValueError(f"{name}={value}; it must be at least {smallest}.")
+        if not (self.lr > 0 and math.isfinite(self.lr)):
+            raise ValueError(f"lr={self.lr}; it must be above 0.")
