@@ -48,6 +48,15 @@ def test_processes_of_the_same_second_do_not_share_a_folder(tmp_path):
     assert len({process.communicate()[0] for process in started}) == 3
 
 
+def test_a_place_that_cannot_be_written_is_named_with_the_cure(train, monkeypatch):
+    def refuse(self: Path, *args: object, **options: object) -> None:
+        raise PermissionError(30, "Read-only file system", str(self))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(SystemExit, match=r"(?s)cannot be made.*Read-only.*hydra\.run\.dir="):
+        train()
+
+
 def test_a_multirun_gives_each_job_its_folder_and_closes_its_wandb_run(train, folder):
     train("-m", "packer=one_per_pack,lpfhp", "seed=0,1", "logger=wandb", "trainer.max_epochs=1")
     jobs = [run for run in runs(folder) if run.is_dir()]

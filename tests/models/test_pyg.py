@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+
+import numpy as np
 import pytest
 import torch
 from tests.conftest import batch_of, make_source
 from torch.testing import assert_close
 
+from gnnpack.batching import PackSource
 from gnnpack.models import SchNet, schnet_from_pyg, schnet_to_pyg
 
 pyg = pytest.importorskip("torch_geometric.nn")
@@ -48,6 +52,23 @@ def test_energies_equal_pyg(dtype, rtol, form, options):
     batch = batch._replace(pos=batch.pos.to(dtype))
     expected = pyg_energies(theirs, batch, dtype)
     assert_close(ours(batch)[batch.molecule_mask], expected, rtol=rtol, atol=rtol)
+
+
+@pytest.mark.parametrize("dtype, rtol", [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+def test_energies_equal_pyg_on_qm9(dtype, rtol, tmp_path):
+    # Found and not imported: its import asks for packages that need not be here.
+    if importlib.util.find_spec("qm9pack") is None:
+        pytest.skip("QM9 is an optional package")
+    from gnnpack.datasets import QM9
+
+    molecules = next(iter(QM9(raw_dir=str(tmp_path)).chunks()))
+    rows = np.arange(0, molecules.num_molecules, max(1, molecules.num_molecules // 60))
+    source = PackSource(molecules.z, molecules.pos, molecules.offsets, None, rows)
+    theirs = make_pyg(hidden_channels=100, num_filters=100).to(dtype)
+    batch = batch_of(source, num_atoms=36)
+    batch = batch._replace(pos=batch.pos.to(dtype))
+    ours = schnet_from_pyg(theirs)(batch)[batch.molecule_mask]
+    assert_close(ours, pyg_energies(theirs, batch, dtype), rtol=rtol, atol=0)
 
 
 def test_gradients_equal_pyg():

@@ -5,7 +5,7 @@ Each function returns the Trainer arguments its name stands for; nothing else se
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Sequence
 
 import torch
 
@@ -31,7 +31,7 @@ def cpu(
 
 
 def gpu(
-    devices: Any = 1,
+    devices: int | Sequence[int] = 1,
     num_nodes: int = 1,
     precision: str = "32-true",
     strategy: str = "auto",
@@ -65,9 +65,10 @@ def auto(precision: str = "32-true") -> dict[str, Any]:
 
 
 def _arguments(
-    accelerator: str, devices: Any, num_nodes: int, precision: str, strategy: str
+    accelerator: str, devices: int | Sequence[int], num_nodes: int, precision: str, strategy: str
 ) -> dict[str, Any]:
-    many = num_nodes > 1 or (isinstance(devices, int) and devices > 1)
+    count = devices if isinstance(devices, int) else len(devices)
+    many = num_nodes > 1 or count > 1
     if strategy == "auto" and many:
         strategy = "ddp"
     return {
