@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,24 @@ def test_resume_goes_on_in_the_same_folder(train, gnnpack, folder):
 def test_train_py_and_the_wheels_command_are_the_same_program():
     text = (ROOT / "train.py").read_text()
     assert "from gnnpack.commands.train import main" in text
+
+
+def test_an_interruption_says_how_to_go_on(folder):
+    command = [sys.executable, str(ROOT / "train.py"), *SMALL, "trainer.max_epochs=100000"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if "epoch 2/" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    rest = process.communicate()[0]
+    (run,) = runs(folder)
+    assert process.returncode != 0
+    assert f"resume={run.relative_to(folder)}" in rest.replace(f"{folder}/", "")
+
+
+def test_resume_is_no_part_of_a_multirun(train):
+    with pytest.raises(SystemExit, match="cannot be part of a multirun"):
+        train("-m", "resume=a,b")
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,8 @@ def test_a_misspelt_key_is_refused(compose):
     [
         (["seed=-1"], "seed is -1"),
         (["seed=one"], "seed is 'one'"),
+        (["trainer.max_epochs=0"], r"trainer\.max_epochs is 0"),
+        (["trainer.limit_val_batches=0"], r"trainer\.limit_val_batches is 0"),
         (["batch_size=0"], "batch_size is 0"),
         (["batch_size=6.5"], r"batch_size is 6\.5"),
         (["shape=largest"], "shape is 'largest'"),

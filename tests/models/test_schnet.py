@@ -73,17 +73,23 @@ def test_gradients_of_packed_equal_alone(packer, form):
 
 
 @pytest.mark.parametrize("packer", PACKERS)
-def test_position_gradients_of_packed_equal_alone(packer):
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_position_gradients_of_packed_equal_alone(packer, form):
     source = make_source(8)
-    model = make_model()
     batch = in_double(batch_of(source, packer))
-    pos = batch.pos.requires_grad_()
-    model(batch._replace(pos=pos)).sum().backward()
-    dense = make_model(neighbours="dense")
-    again = batch.pos.detach().clone().requires_grad_()
-    dense(batch._replace(pos=again)).sum().backward()
-    assert_close(pos.grad, again.grad, rtol=1e-9, atol=1e-11)
+    pos = batch.pos.clone().requires_grad_()
+    make_model(**form)(batch._replace(pos=pos)).sum().backward()
     assert not pos.grad[~batch.atom_mask].any()
+    plan = packer(source.num_atoms, PackShape(24))
+    reference = make_model()
+    for p in range(plan.num_packs):
+        for slot, molecule in enumerate(plan.molecules[plan.offsets[p] : plan.offsets[p + 1]]):
+            single = source._replace(rows=source.rows[molecule : molecule + 1])
+            alone = in_double(batch_of(single, one_per_pack, int(single.num_atoms[0])))
+            own = alone.pos.clone().requires_grad_()
+            reference(alone._replace(pos=own)).sum().backward()
+            mine = pos.grad[p][(batch.molecule_slot[p] == slot) & batch.atom_mask[p]]
+            assert_close(mine, own.grad[0], rtol=1e-9, atol=1e-11)
 
 
 def loss_and_gradients(model: SchNet, batch) -> list[torch.Tensor]:

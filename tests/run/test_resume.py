@@ -6,10 +6,12 @@ import json
 import shutil
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 
 from gnnpack.commands.resume import resumed_config
-from gnnpack.run import run
+from gnnpack.run import load_checkpoint, run
+from gnnpack.training import MoleculeRegression
 from tests.run.test_run import assert_same_weights, losses, rows_of, weights
 
 
@@ -32,6 +34,86 @@ def test_resumed_at_an_epoch_border_equals_uninterrupted(small, tmp_path, callba
         assert parts[key] == whole[key], key
 
 
+class Killed(Exception):
+    """Stands for a power cut."""
+
+
+def interrupt_after(monkeypatch, updates: int):
+    """Let training die once, after so many updates."""
+    state = {"alive": True}
+    hook = MoleculeRegression.optimizer_step
+
+    def die(self, *args, **options):
+        if state["alive"] and self.trainer.global_step == updates:
+            state["alive"] = False
+            raise Killed
+        return hook(self, *args, **options)
+
+    monkeypatch.setattr(MoleculeRegression, "optimizer_step", die)
+
+
+@pytest.mark.parametrize("updates", [5, 6, 9])
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(small, tmp_path, monkeypatch, updates):
+    """One-cycle rates, killed in epoch 2 or 3: back to the last epoch border."""
+    settings = ("trainer.max_epochs=3",)
+    run(small(*settings), tmp_path / "whole")
+    interrupt_after(monkeypatch, updates)
+    with pytest.raises(Killed):
+        run(small(*settings), tmp_path / "parts")
+    resume(small, tmp_path / "parts")
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    assert_same_weights(weights(tmp_path / "parts"), weights(tmp_path / "whole"))
+
+
+def test_an_interrupted_epoch_goes_on_with_the_molecules_not_seen_yet(small, tmp_path, monkeypatch):
+    """Validation, and so a checkpoint, every two updates of five; killed at the ninth."""
+    settings = ("trainer.max_epochs=3", "trainer.val_check_interval=2")
+    run(small(*settings), tmp_path / "whole")
+    interrupt_after(monkeypatch, 8)
+    with pytest.raises(Killed):
+        run(small(*settings), tmp_path / "parts")
+    resume(small, tmp_path / "parts")
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    assert_same_weights(weights(tmp_path / "parts"), weights(tmp_path / "whole"))
+
+
+def test_a_moved_run_remembers_its_best_error(small, tmp_path, monkeypatch):
+    interrupt_after(monkeypatch, 9)
+    with pytest.raises(Killed):
+        run(small("trainer.max_epochs=3"), tmp_path / "before")
+    moved = tmp_path / "with space, and=sign"
+    shutil.move(tmp_path / "before", moved)
+    kept = load_checkpoint(moved / "checkpoints" / "last.ckpt")
+    # As if an earlier epoch had been the best by far.
+    for state in kept["callbacks"].values():
+        if "best_model_score" in state:
+            state["best_model_score"] = torch.tensor(1e-6)
+            state["best_k_models"] = dict.fromkeys(state["best_k_models"], torch.tensor(1e-6))
+            state["kth_value"] = torch.tensor(1e-6)
+    torch.save(kept, moved / "checkpoints" / "last.ckpt")
+    best = (moved / "checkpoints" / "best.ckpt").read_bytes()
+    cfg, checkpoint = resumed_config(small(f"resume='{moved}'"), [f"resume='{moved}'"])
+    summary = run(cfg, moved, checkpoint=checkpoint)
+    assert summary["val_mae"] == pytest.approx(1e-6)
+    assert (moved / "checkpoints" / "best.ckpt").read_bytes() == best
+    assert not (tmp_path / "before").exists()
+
+
+def test_a_refused_resume_leaves_the_run_as_it_was(small, finished):
+    before = (finished / "config.yaml").read_text()
+    with pytest.raises(ValueError, match="planned for 10 updates"):
+        resume(small, finished, "trainer.max_epochs=5")
+    assert (finished / "config.yaml").read_text() == before
+    resume(small, finished)
+
+
+def test_wall_time_counts_all_parts(small, finished):
+    before = json.loads((finished / "summary.json").read_text())["wall_seconds"]
+    kept = load_checkpoint(finished / "checkpoints" / "last.ckpt")["callbacks"]["WallClock"]
+    assert 0 < kept["seconds"] < before
+    assert resume(small, finished)["wall_seconds"] > kept["seconds"]
+
+
 def test_metrics_are_continued_and_not_repeated(small, tmp_path):
     run(small("schedule=constant"), tmp_path / "run")
     resume(small, tmp_path / "run", "trainer.max_epochs=4")
@@ -41,11 +123,15 @@ def test_metrics_are_continued_and_not_repeated(small, tmp_path):
     assert sum(1 for row in rows if row["val/mae"]) == 4
 
 
-def test_the_record_of_the_first_start_is_kept(small, finished):
-    before = (finished / "run.json").read_text()
-    resume(small, finished)
-    assert (finished / "run.json").read_text() == before
-    assert json.loads((finished / "run_resumed.json").read_text())["argv"][0].startswith("resume=")
+def test_the_records_of_earlier_starts_are_kept(small, tmp_path):
+    folder = tmp_path / "run"
+    run(small("schedule=constant"), folder)
+    before = (folder / "run.json").read_text()
+    for epochs in (3, 4):
+        resume(small, folder, f"trainer.max_epochs={epochs}")
+    assert (folder / "run.json").read_text() == before
+    for file, epochs in (("run_resumed.json", 3), ("run_resumed_2.json", 4)):
+        assert json.loads((folder / file).read_text())["argv"][1] == f"trainer.max_epochs={epochs}"
 
 
 def test_a_checkpoint_can_be_named(small, finished):
@@ -64,11 +150,15 @@ def test_a_checkpoint_can_be_named(small, finished):
         ("model.hidden_channels=16", r"model\.hidden_channels"),
         ("seed=3", "seed"),
         ("optimizer.lr=1", r"optimizer\.lr"),
+        ("experiment=smoke", "experiment"),
+        ("hydra.run.dir=elsewhere", r"hydra\.run\.dir"),
     ],
 )
 def test_what_must_not_change_is_refused_by_name(small, finished, override, named):
     typed = [f"resume={finished}", override]
-    with pytest.raises(ValueError, match=rf"{named}.*may change only trainer, logger, accelerator"):
+    with pytest.raises(
+        ValueError, match=rf"(?s){named}.*may change only trainer, logger, accelerator"
+    ):
         resumed_config(small(*typed), typed)
 
 

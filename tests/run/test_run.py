@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
 
 from gnnpack import tracking
 from gnnpack.run import load_checkpoint, run
+from gnnpack.run.evaluate import evaluate_checkpoint
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:
@@ -106,6 +109,9 @@ def test_packing_does_not_change_what_is_learnt(small, tmp_path):
                 "trainer.max_epochs=3",
                 "accelerator.precision=64-true",
                 "schedule=constant",
+                # Not Adam, whose steps hardly change with the size of the gradient.
+                "optimizer=sgd",
+                "optimizer.lr=1e-2",
             ),
             tmp_path / packer,
         )
@@ -118,6 +124,7 @@ def test_packing_does_not_change_what_is_learnt(small, tmp_path):
 @pytest.mark.parametrize("accumulate", [2, 3])
 def test_accumulation_does_not_change_what_is_learnt(small, tmp_path, accumulate):
     common = ("accelerator.precision=64-true", "schedule=constant", "packer=one_per_pack")
+    common += ("optimizer=sgd", "optimizer.lr=1e-2")
     # Whole updates only: 64 molecules in two or four updates.
     common += ("batch_size=32",) if accumulate == 2 else ("batch_size=66",)
     run(small(*common), tmp_path / "whole")
@@ -125,6 +132,9 @@ def test_accumulation_does_not_change_what_is_learnt(small, tmp_path, accumulate
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     for name, tensor in whole.items():
         torch.testing.assert_close(parts[name], tensor, rtol=1e-7, atol=1e-9)
+    # What is logged is the loss of the update, not of its last micro-batch.
+    logged = [[float(loss) for loss in losses(tmp_path / name)] for name in ("whole", "parts")]
+    assert logged[0] == pytest.approx(logged[1], rel=1e-6)
 
 
 def test_an_intensive_target_is_averaged(small, tmp_path):
@@ -154,9 +164,94 @@ def test_a_pair_limit_is_refused_by_packers_that_know_atoms_only(small, tmp_path
         run(small("shape.num_pairs=300"), tmp_path / "run")
 
 
-def test_a_moving_average_is_validated_and_kept(small, tmp_path):
+@pytest.mark.parametrize("callbacks", ["default", "ema", "early_stopping"])
+def test_the_weights_tested_are_those_of_the_best_checkpoint(small, tmp_path, callbacks):
+    summary = run(small(f"callbacks={callbacks}"), tmp_path / "run")
+    best = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    for part in ("test", "val"):
+        errors = evaluate_checkpoint(best, part)
+        assert errors["mae"] == pytest.approx(summary[f"{part}_mae"], rel=1e-6)
+
+
+def test_a_moving_average_is_what_best_keeps(small, tmp_path):
     run(small("callbacks=ema", "callbacks.ema.decay=0.5"), tmp_path / "run")
     best = load_checkpoint(tmp_path / "run" / "checkpoints" / "best.ckpt")
     trained = best["current_model_state"]
-    differs = [k for k, v in best["state_dict"].items() if not torch.equal(v, trained[k])]
-    assert differs
+    assert any(not torch.equal(v, trained[k]) for k, v in best["state_dict"].items())
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["trainer.max_steps=3"],
+        ["trainer.max_steps=7"],
+        ["trainer.max_epochs=3", "trainer.check_val_every_n_epoch=2"],
+        ["trainer.max_epochs=-1", "trainer.max_steps=3"],
+    ],
+    ids=str,
+)
+def test_however_a_run_ends_its_last_update_is_validated_and_kept(small, tmp_path, overrides):
+    summary = run(small(*overrides), tmp_path / "run")
+    kept = load_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    assert kept["global_step"] == summary["updates"] > 0
+    validated = [float(row["updates"]) for row in rows_of(tmp_path / "run") if row["val/mae"]]
+    assert validated[-1] == summary["updates"]
+
+
+def test_a_run_without_time_for_an_update_says_so(small, tmp_path):
+    with pytest.raises(ValueError, match=r"ended after 0 updates without a validation.*max_time"):
+        run(small("trainer.max_time=00:00:00:00", "schedule=constant"), tmp_path / "run")
+
+
+@pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])
+@pytest.mark.parametrize("model", ["cutoff", "dense", "plain"])
+def test_every_precision_trains_and_predicts_in_at_least_float32(small, tmp_path, precision, model):
+    form = {"plain": "model.compiled=false"}.get(model, f"model.neighbours={model}")
+    exact = run(small("accelerator.precision=32-true", form), tmp_path / "exact")
+    summary = run(small(f"accelerator.precision={precision}", form), tmp_path / "run")
+    # bf16 keeps three digits: the errors differ by what that rounding makes, and no more.
+    assert summary["test_mae"] == pytest.approx(exact["test_mae"], rel=0.1)
+    kept = weights(tmp_path / "run", "best.ckpt")
+    assert kept["model.embedding.weight"].dtype == {"64-true": torch.float64}.get(
+        precision, torch.float32
+    )
+
+
+@pytest.mark.parametrize("sizes", ["test: 0", "test: 1"])
+def test_a_split_without_test_molecules_is_refused_before_training(small, tmp_path, sizes):
+    overrides = f"dataset.split={{train: 60, val: 19, {sizes}, file: null, seed: 0}}"
+    if sizes == "test: 1":
+        assert run(small(overrides), tmp_path / "run")["test_mae"] > 0
+        return
+    with pytest.raises(ValueError, match="leaves no molecules for test"):
+        run(small(overrides), tmp_path / "run")
+    assert not (tmp_path / "run" / "metrics.csv").exists()
+
+
+def test_a_pair_limit_is_kept_by_packers_that_know_pairs(small, tmp_path):
+    free = run(small("packer=next_fit"), tmp_path / "free")
+    tight = run(small("packer=next_fit", "shape.num_pairs=300"), tmp_path / "tight")
+    assert tight["num_packs"] > free["num_packs"]
+
+
+def test_checkpoints_can_be_switched_off(small, tmp_path):
+    summary = run(
+        small("callbacks.checkpoint_best=null", "callbacks.checkpoint_last=null"), tmp_path / "run"
+    )
+    assert summary["test_mae"] > 0
+    assert not list((tmp_path / "run").rglob("*.ckpt"))
+
+
+def test_a_full_disk_is_told_with_the_place_and_the_cure(small, tmp_path, monkeypatch):
+    def refuse(*args: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "best.ckpt")
+
+    monkeypatch.setattr(pl.Trainer, "save_checkpoint", refuse)
+    with pytest.raises(OSError, match=r"disk is full.*free some space.*best\.ckpt"):
+        run(small(), tmp_path / "run")
+
+
+def test_the_log_holds_the_table(small, tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        run(small(), tmp_path / "run")
+    assert "test MAE (meV)" in caplog.text

@@ -3,5 +3,6 @@
 from gnnpack.batching.assemble import PackSource, assemble
 from gnnpack.batching.loader import PackLoader, packs_per_update
 from gnnpack.batching.pack_batch import PackBatch
+from gnnpack.packing import PackPlan
 
-__all__ = ["PackBatch", "PackLoader", "PackSource", "assemble", "packs_per_update"]
+__all__ = ["PackBatch", "PackLoader", "PackPlan", "PackSource", "assemble", "packs_per_update"]

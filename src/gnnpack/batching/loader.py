@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Callable, Iterator
+from typing import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -81,6 +81,8 @@ class PackLoader:
         self.seed, self.epoch = seed, epoch
         self.depth, self.pin_memory = depth, pin_memory
         self.wait_seconds = 0.0
+        self._position = (0, 0)
+        self._resume_at: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         """Host steps of one epoch."""
@@ -88,7 +90,25 @@ class PackLoader:
 
     def __iter__(self) -> Iterator[PackBatch]:
         # A generator: the epoch is asked for at the first batch, when Lightning has moved on to it.
-        plan = self.plan if self.epoch is None else self.plan.epoch(self.seed, self.epoch())
+        asked = time.perf_counter()
+        epoch = 0 if self.epoch is None else self.epoch()
+        start, self._resume_at = self._start_of(epoch), None
+        batches = prefetch(self._batches_of(epoch), range(start, len(self)), self.depth)
+        self._position = (epoch, start)
+        for batch in batches:
+            self.wait_seconds += time.perf_counter() - asked
+            self._position = (epoch, self._position[1] + 1)
+            yield batch
+            asked = time.perf_counter()
+
+    def _start_of(self, epoch: int) -> int:
+        """First step of an epoch: after those a restored run has done of it."""
+        if self._resume_at is None or self._resume_at[0] != epoch:
+            return 0
+        return self._resume_at[1]
+
+    def _batches_of(self, epoch: int) -> Callable[[int], PackBatch]:
+        plan = self.plan if self.epoch is None else self.plan.epoch(self.seed, epoch)
         step_molecules = update_molecules(plan, self.packs_per_update)
         local = plan.shard(self.rank, self.world_size, self.packs_per_update)
 
@@ -98,14 +118,15 @@ class PackLoader:
             batch = assemble(self.source, local, start, start + self.packs_per_step, molecules)
             return batch.pin() if self.pin_memory else batch
 
-        batches = prefetch(make, range(len(self)), self.depth)
-        while True:
-            asked = time.perf_counter()
-            batch = next(batches, None)
-            self.wait_seconds += time.perf_counter() - asked
-            if batch is None:
-                return
-            yield batch
+        return make
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the iteration is."""
+        return {"epoch": self._position[0], "step": self._position[1]}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on after the steps done, if the next iteration is of the same epoch."""
+        self._resume_at = (state["epoch"], state["step"])
 
 
 def update_molecules(plan: PackPlan, packs_per_update: int) -> np.ndarray:

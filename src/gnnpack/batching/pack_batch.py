@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 
@@ -24,10 +23,6 @@ class PackBatch(NamedTuple):
     target: Tensor  # (P, G)    float32  physical units; undefined where molecule_mask is False
     num_atoms: Tensor  # (P, G)    int64    atoms of the molecule; 0 where molecule_mask is False
     step_molecules: Tensor  # (P,)      int64    real molecules of the pack's whole update, >= 1
-
-    def to_device(self, device: torch.device | str, *, non_blocking: bool = False) -> PackBatch:
-        """The same batch with every tensor on ``device``."""
-        return PackBatch(*(tensor.to(device, non_blocking=non_blocking) for tensor in self))
 
     def pin(self) -> PackBatch:
         """The same batch in page-locked host memory, from which copies to a GPU overlap work."""

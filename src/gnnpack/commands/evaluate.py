@@ -19,6 +19,7 @@ class Arguments:
     checkpoint: str
     split: str = "test"
     data_dir: str = ""
+    accelerator: str = "auto"
 
 
 def main() -> None:
@@ -30,6 +31,9 @@ def main() -> None:
 
     with errors_for_people("gnnpack evaluate"):
         errors = evaluate_checkpoint(
-            Path(arguments.checkpoint), arguments.split, data_dir=arguments.data_dir or None
+            Path(arguments.checkpoint),
+            arguments.split,
+            data_dir=arguments.data_dir or None,
+            accelerator=arguments.accelerator,
         )
     print_errors(errors)

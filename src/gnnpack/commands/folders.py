@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -50,7 +52,18 @@ def run_folder(resume: str | None, base: str, name: str) -> str:
     """The folder of this run: a new one, or that of the run it resumes."""
     if resume is not None:
         return str(resumed_folder(Path(resume)))
+    if _rank() > 0:
+        # Only rank 0 writes; the others' logs go where the system cleans up.
+        return str(Path(tempfile.gettempdir()) / "gnnpack-ranks" / f"{os.getpid()}")
     return str(Path(base) / claim_folder(base, name))
+
+
+def _rank() -> int:
+    """This process's rank, as torchrun, SLURM or Lightning's launcher say it; 0 alone."""
+    for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
+        if os.environ.get(name, "").isdigit():
+            return int(os.environ[name])
+    return 0
 
 
 def resumed_folder(path: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 
 COMMANDS = {
@@ -29,8 +30,12 @@ def main() -> None:
         raise SystemExit(2)
     # The command sees its own arguments as if it were the program.
     sys.argv = [f"gnnpack {name}", *sys.argv[2:]]
+    module = f"gnnpack.commands.{name}"
+    # Ranks that Lightning starts run the program again, by this name: the first word of the
+    # command line is gone and `gnnpack train` is no file.
+    sys.modules["__main__"].__spec__ = importlib.util.find_spec(module)
     # Imported here: `gnnpack --help` need not wait for torch.
-    importlib.import_module(f"gnnpack.commands.{name}").main()
+    importlib.import_module(module).main()
 
 
 def _usage() -> str:

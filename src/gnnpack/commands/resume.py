@@ -10,6 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 from gnnpack.commands.folders import resumed_folder
 
 MAY_CHANGE = ("trainer", "logger", "accelerator")
+# A resumed run writes to its own folder.
+PLACES = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
+ABSENT = object()
 
 
 def resumed_config(cfg: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, Path]:
@@ -34,12 +37,12 @@ def resumed_config(cfg: DictConfig, overrides: Sequence[str]) -> tuple[DictConfi
     assert isinstance(kept, DictConfig), "a run's config.yaml is a mapping"
     for override in overrides:
         key = override.lstrip("+~").split("=", 1)[0].split("@")[0].replace("/", ".")
-        if key == "resume" or key.startswith("hydra"):
+        if key == "resume" or (key.startswith("hydra.") and key not in PLACES):
             continue
-        if key.split(".")[0] not in MAY_CHANGE:
-            _refuse_change(kept, cfg, key, override, folder)
-        else:
+        if key.split(".")[0] in MAY_CHANGE:
             OmegaConf.update(kept, key, OmegaConf.select(cfg, key), merge=False, force_add=True)
+        else:
+            _refuse_change(kept, cfg, key, override, folder)
     kept.resume = None
     return kept, checkpoint
 
@@ -47,13 +50,18 @@ def resumed_config(cfg: DictConfig, overrides: Sequence[str]) -> tuple[DictConfi
 def _refuse_change(
     kept: DictConfig, cfg: DictConfig, key: str, override: str, folder: Path
 ) -> None:
+    allowed = f"A resumed run may change only {', '.join(MAY_CHANGE)}"
+    if OmegaConf.select(kept, key, default=ABSENT) is ABSENT:
+        raise ValueError(
+            f"{override} cannot go with resume={folder}: that run's own config decides. {allowed}; "
+            f"leave {key} out."
+        )
     before, now = (_plain(config, key) for config in (kept, cfg))
-    if before == now:
-        return
-    raise ValueError(
-        f"{override} would change {key} of the run in {folder} from {before!r} to {now!r}. A "
-        f"resumed run may change only {', '.join(MAY_CHANGE)}; leave {key} out, or start a new run."
-    )
+    if before != now:
+        raise ValueError(
+            f"{override} would change {key} of the run in {folder} from {before!r} to {now!r}. "
+            f"{allowed}; leave {key} out, or start a new run."
+        )
 
 
 def _plain(config: DictConfig, key: str) -> object:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from gnnpack.commands.errors import errors_for_people
@@ -27,6 +28,11 @@ def task(cfg: DictConfig) -> float:
     overrides = list(choices.overrides.task)
     checkpoint: Path | None = None
     if cfg.resume is not None:
+        if choices.mode == RunMode.MULTIRUN:
+            raise ValueError(
+                "resume= goes on with one run in its own folder and cannot be part of a multirun. "
+                "Leave out -m, and resume the runs one by one."
+            )
         cfg, checkpoint = resumed_config(cfg, overrides)
     quieten()
     try:
@@ -59,3 +65,7 @@ def main() -> None:
     with errors_for_people("train"):
         wrapped = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
         wrapped(task)()
+
+
+if __name__ == "__main__":
+    main()

@@ -24,7 +24,12 @@ def continuous_filter_convolution(
         filters: (E, F), one row an undirected pair: the filter depends on the distance alone.
         envelope: (E,), the cutoff function of the pair's distance.
         compiled: use the numba kernel where it serves (CPU); False is the plain-torch reference.
+
+    Under autocast the layers around it give half precision; the sum over neighbours is made in the
+    envelope's precision, float32 or wider, and so is the result.
     """
+    wide = torch.promote_types(envelope.dtype, torch.float32)
+    features, filters, envelope = features.to(wide), filters.to(wide), envelope.to(wide)
     if compiled and features.device.type == "cpu" and has_numba():
         out: Tensor = _CompiledConvolution.apply(  # type: ignore[no-untyped-call]
             features, filters, envelope, pairs

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Mapping
 
 import numpy as np
+import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
 
@@ -18,9 +19,9 @@ from gnnpack.run.data import Data
 
 def checkpoint_record(cfg: DictConfig, data: Data, plans: Mapping[str, PackPlan]) -> dict[str, Any]:
     """What a checkpoint must hold to be used alone; plain values and tensors."""
-    import torch
-
-    train_atoms = np.unique(data.store.z)
+    store = data.store
+    owner = np.repeat(np.arange(store.num_molecules), store.num_atoms)
+    trained = np.isin(owner, data.split.train)
     return {
         "version": gnnpack.__version__,
         "config": OmegaConf.to_container(cfg, resolve=True),
@@ -28,14 +29,41 @@ def checkpoint_record(cfg: DictConfig, data: Data, plans: Mapping[str, PackPlan]
         "unit": data.unit,
         "readout": data.readout,
         "references": data.references.tolist(),
-        "elements": train_atoms.tolist(),
+        "elements": np.unique(store.z[trained]).tolist(),
         "pack_atoms": plans["train"].atom_capacity,
-        "data_fingerprint": data.store.fingerprint,
+        "data_fingerprint": store.fingerprint,
         "split": {
-            part: torch.from_numpy(data.store.ids[rows].copy())
+            part: torch.from_numpy(store.ids[rows].copy())
             for part, rows in zip(Split._fields, data.split)
         },
     }
+
+
+class MovedFolder(pl.Callback):
+    """Let a run go on in the folder it lies in now.
+
+    Checkpoint callbacks keep the folder they wrote to. In another one they would forget the best
+    error so far, and the next validation would replace ``best.ckpt`` even if it is worse.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        self._checkpoints = run_dir.resolve() / "checkpoints"
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Point the callbacks' paths to the present folder."""
+        for state in checkpoint["callbacks"].values():
+            before = state.get("dirpath") if isinstance(state, dict) else None
+            if before is None:
+                continue
+            after = str(self._checkpoints)
+            for key, value in state.items():
+                if isinstance(value, str) and value.startswith(before):
+                    state[key] = after + value[len(before) :]
+            if "best_k_models" in state:
+                scores = state["best_k_models"].items()
+                state["best_k_models"] = {after + p[len(before) :]: score for p, score in scores}
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

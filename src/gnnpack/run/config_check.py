@@ -28,6 +28,11 @@ def check_config(cfg: DictConfig) -> None:
     OmegaConf.resolve(cfg.copy())
     for key, least in WHOLE_NUMBERS.items():
         _check_whole_number(key, OmegaConf.select(cfg, key), least)
+    for key in ("trainer.max_epochs", "trainer.limit_val_batches"):
+        if OmegaConf.select(cfg, key) == 0:
+            raise ValueError(
+                f"{key} is 0; a run trains and chooses its best weights by validating. Use more."
+            )
     rate = OmegaConf.select(cfg, "optimizer.lr")
     if not isinstance(rate, (int, float)) or isinstance(rate, bool) or not rate >= 0:
         raise ValueError(f"optimizer.lr is {rate!r}; it must be a number, 0 or more.")

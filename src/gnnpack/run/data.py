@@ -68,15 +68,29 @@ def _rows(ids: NDArray[np.int64], wanted: Any) -> NDArray[np.int64]:
     return rows
 
 
+def check_split(data: Data) -> None:
+    """Refuse a split that cannot train, choose the best weights and test."""
+    for part, rows in zip(Split._fields, data.split):
+        if not len(rows):
+            sizes = {name: len(getattr(data.split, name)) for name in Split._fields}
+            raise ValueError(
+                f"The split leaves no molecules for {part}: {sizes}. A run needs some in each "
+                "part; change dataset.split."
+            )
+
+
 def make_plans(cfg: DictConfig, data: Data) -> dict[str, PackPlan]:
     """One plan a split, all of one pack size; a split without molecules has none."""
     packer = instantiate(cfg.packer)
     sizes = data.store.num_atoms
     asked = PackShape(None) if cfg.shape == "auto" else PackShape(**cfg.shape)
+    pairs = None if asked.num_pairs is None else data.store.num_pairs(cfg.cutoff)
     # From all molecules, so that every split has the same shape.
-    shape = resolve_num_atoms(packer, sizes, asked)
+    shape = resolve_num_atoms(packer, sizes, asked, num_pairs=pairs)
     return {
-        part: packer(sizes[rows], shape, seed=cfg.seed)
+        part: packer(
+            sizes[rows], shape, num_pairs=None if pairs is None else pairs[rows], seed=cfg.seed
+        )
         for part, rows in zip(Split._fields, data.split)
         if len(rows)
     }

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping
 
 import pytorch_lightning as pl
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from gnnpack import accelerators
 from gnnpack.datasets import Split
 from gnnpack.models import Readout
 from gnnpack.run.checkpoint import load_checkpoint, load_weights
 from gnnpack.run.data import baseline_mae, make_data_module, make_plans, open_data, target_scale
 from gnnpack.run.training import make_module
 from gnnpack.training import MoleculeRegression
+
+ACCELERATORS: dict[str, Callable[..., dict[str, Any]]] = {
+    "auto": accelerators.auto,
+    "cpu": accelerators.cpu,
+    "gpu": accelerators.gpu,
+}
 
 
 def restore_module(path: Path) -> tuple[MoleculeRegression, Mapping[str, Any], DictConfig]:
@@ -23,24 +29,31 @@ def restore_module(path: Path) -> tuple[MoleculeRegression, Mapping[str, Any], D
     record = checkpoint["gnnpack"]
     cfg = OmegaConf.create(record["config"])
     module = make_module(cfg, Readout(record["readout"]), record)
+    # The precision it was trained in: a double network stays one.
+    module.to(checkpoint["state_dict"]["model.readout.std"].dtype)
     load_weights(module, checkpoint, path)
     return module.eval(), record, cfg
 
 
 def evaluate_checkpoint(
-    path: Path, part: str = "test", *, data_dir: str | None = None
+    path: Path, part: str = "test", *, data_dir: str | None = None, accelerator: str = "auto"
 ) -> dict[str, Any]:
     """Errors on one part of the split the checkpoint was trained with.
 
     Args:
         part: train, val or test.
         data_dir: where the data lie, if not where they lay in training.
+        accelerator: auto, cpu or gpu; one device, whatever the training had.
 
     Raises:
         ValueError: unknown part; what `load_checkpoint` and the data set refuse; other data.
     """
     if part not in Split._fields:
         raise ValueError(f"split is {part!r}; choose one of {', '.join(Split._fields)}.")
+    if accelerator not in ACCELERATORS:
+        raise ValueError(
+            f"accelerator is {accelerator!r}; choose one of {', '.join(ACCELERATORS)}."
+        )
     module, record, cfg = restore_module(path)
     if data_dir is not None:
         cfg.data_dir = data_dir
@@ -56,7 +69,7 @@ def evaluate_checkpoint(
     # The test loop serves every part: it reads the loader it is given.
     loaders = make_data_module(cfg, data, {"test": plans[part]}, {"test": part})
     trainer = pl.Trainer(
-        **instantiate(cfg.accelerator),
+        **ACCELERATORS[accelerator](precision=cfg.accelerator.precision),
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

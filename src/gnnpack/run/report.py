@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
+from rich.console import Console
 
 from gnnpack import tracking
 from gnnpack.datasets import Split, save_split
@@ -26,12 +28,24 @@ def write_record(
     fingerprint = {"dataset": data.store.manifest.dataset, "checksum": data.store.fingerprint}
     seeds = {"run": cfg.seed, "split": OmegaConf.select(cfg, "dataset.split.seed")}
     record = tracking.run_record(seeds=seeds, data=fingerprint, argv=list(overrides))
-    tracking.write_json(run_dir / ("run_resumed.json" if resumed else "run.json"), record)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    tracking.write_json(_record_file(run_dir, resumed=resumed), record)
     OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
     if resumed:
         return
     OmegaConf.save(OmegaConf.create(list(overrides)), run_dir / "overrides.yaml")
     save_split(data.split, data.store.ids, str(run_dir / "split.npz"))
+
+
+def _record_file(run_dir: Path, *, resumed: bool) -> Path:
+    """run.json, and run_resumed.json, run_resumed_2.json ... for the parts after it."""
+    if not resumed:
+        return run_dir / "run.json"
+    number, file = 1, run_dir / "run_resumed.json"
+    while file.exists():
+        number += 1
+        file = run_dir / f"run_resumed_{number}.json"
+    return file
 
 
 @rank_zero_only
@@ -88,4 +102,7 @@ def finish_run(
         plan.molecules_per_pack,
         figures / "pack_fill.png",
     )
-    tracking.print_summary(dict(summary), run_dir)
+    # Through the log, so that train.log has it too.
+    table = io.StringIO()
+    tracking.print_summary(dict(summary), run_dir, Console(file=table, width=100))
+    log.info("%s", table.getvalue().rstrip())

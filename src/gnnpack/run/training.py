@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import logging
-import time
+from functools import partial
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import Checkpoint, LambdaCallback, ModelCheckpoint
 
 from gnnpack import tracking
 from gnnpack.models import Readout
 from gnnpack.packing import PackPlan
-from gnnpack.run.checkpoint import checkpoint_record, load_checkpoint
+from gnnpack.run.checkpoint import (
+    MovedFolder,
+    checkpoint_record,
+    load_checkpoint,
+    load_weights,
+)
 from gnnpack.run.config_check import check_config
 from gnnpack.run.data import (
     Data,
     Scale,
     baseline_mae,
+    check_split,
     make_data_module,
     make_plans,
     open_data,
     target_scale,
 )
 from gnnpack.run.report import announce, finish_run, write_record
-from gnnpack.training import MoleculeRegression, PackedDataModule
+from gnnpack.training import MoleculeRegression, PackedDataModule, ValidateAtTheEnd
 
 log = logging.getLogger(__name__)
 
@@ -47,33 +54,52 @@ def run(
     Returns:
         What summary.json holds.
     """
-    started = time.perf_counter()
+    clock = tracking.WallClock()
     check_config(cfg)
-    pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    run_dir.mkdir(parents=True, exist_ok=True)
+    pl.seed_everything(cfg.seed, workers=True)
     data = open_data(cfg)
+    check_split(data)
     plans = make_plans(cfg, data)
     scale = target_scale(data)
     module = make_module(cfg, Readout(data.readout, *scale), checkpoint_record(cfg, data, plans))
-    write_record(cfg, run_dir, data, overrides, resumed=checkpoint is not None)
     announce(cfg, data, plans, module)
+    meter = tracking.ThroughputMeter()
+    record = partial(write_record, cfg, run_dir, data, overrides, resumed=checkpoint is not None)
     try:
-        meter = tracking.ThroughputMeter()
-        trainer = make_trainer(cfg, run_dir, [meter], checkpoint)
+        trainer = make_trainer(cfg, run_dir, [clock, meter], checkpoint, record)
         loaders = make_data_module(cfg, data, plans)
-        trainer.fit(module, loaders, ckpt_path=None if checkpoint is None else str(checkpoint))
-        if trainer.interrupted:
-            log.info("Interrupted; go on with resume=%s", run_dir)
-            raise KeyboardInterrupt
+        fit(trainer, module, loaders, run_dir, checkpoint)
         summary = evaluate_run(trainer, module, loaders, data, scale, plans, meter)
-        summary["wall_seconds"] = time.perf_counter() - started
-        if trainer.is_global_zero:
-            finish_run(summary, run_dir, module, plans, data)
+        summary["wall_seconds"] = clock.seconds
+        finish_run(summary, run_dir, module, plans, data)
     except BaseException:
         tracking.finish_wandb(exit_code=1)
         raise
     tracking.finish_wandb()
     return summary
+
+
+def fit(
+    trainer: pl.Trainer,
+    module: MoleculeRegression,
+    loaders: PackedDataModule,
+    run_dir: Path,
+    checkpoint: Path | None,
+) -> None:
+    """Train; an interruption is told how to go on from, a disk that refuses how to be cured."""
+    try:
+        trainer.fit(module, loaders, ckpt_path=None if checkpoint is None else str(checkpoint))
+        # Lightning before 2.5 returns from an interruption, later ones end the process.
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+    except (KeyboardInterrupt, SystemExit):
+        if (run_dir / "checkpoints" / "last.ckpt").is_file():
+            log.info("Stopped. Go on with: python train.py resume=%s", run_dir)
+        else:
+            log.info("Stopped before the first checkpoint; there is nothing to resume.")
+        raise
+    except OSError as error:
+        raise tracking.explain_write_error(error, error.filename or run_dir) from error
 
 
 def make_module(
@@ -91,37 +117,53 @@ def make_module(
 
 
 def make_trainer(
-    cfg: DictConfig, run_dir: Path, callbacks: list[pl.Callback], checkpoint: Path | None
+    cfg: DictConfig,
+    run_dir: Path,
+    callbacks: list[pl.Callback],
+    checkpoint: Path | None,
+    record: Callable[[], None],
 ) -> pl.Trainer:
-    """The Trainer with the run's accelerator, callbacks and loggers."""
-    for node in cfg.callbacks.values():
-        if node is None:
-            continue
-        callback = instantiate(node)
-        if not isinstance(callback, pl.Callback):
-            # A partial one waits for the place it writes to.
-            callback = callback(dirpath=run_dir / "checkpoints")
-        callbacks.append(callback)
+    """The Trainer with the run's accelerator, callbacks and loggers.
+
+    Args:
+        record: writes what the run is; called when training starts, because a resumed run may be
+            refused until then.
+    """
+    callbacks = [
+        *callbacks,
+        ValidateAtTheEnd(),
+        LambdaCallback(on_train_start=lambda trainer, module: record()),
+        *(make_callback(node, run_dir) for node in cfg.callbacks.values() if node is not None),
+    ]
+    if checkpoint is not None:
+        callbacks.insert(0, MovedFolder(run_dir))
+    run_dir.mkdir(parents=True, exist_ok=True)
     loggers = instantiate(cfg.logger)(
         run_dir,
         name=run_dir.name,
         config=OmegaConf.to_container(cfg, resolve=True),
-        resume_step=None if checkpoint is None else checkpoint_step(checkpoint),
+        resume_step=None if checkpoint is None else int(load_checkpoint(checkpoint)["global_step"]),
     )
     trainer: pl.Trainer = instantiate(
         cfg.trainer,
         **instantiate(cfg.accelerator),
         callbacks=[*callbacks, tracking.progress_callback()],
         logger=loggers,
+        # Else Lightning adds a checkpoint callback of its own where the config has none.
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
         default_root_dir=str(run_dir),
         _convert_="all",
     )
     return trainer
 
 
-def checkpoint_step(path: Path) -> int:
-    """Updates done when the checkpoint was written."""
-    return int(load_checkpoint(path)["global_step"])
+def make_callback(node: DictConfig, run_dir: Path) -> pl.Callback:
+    """The callback of a config entry; a partial one is completed with the place it writes to."""
+    callback = instantiate(node)
+    if not isinstance(callback, pl.Callback):
+        callback = callback(dirpath=run_dir / "checkpoints")
+    assert isinstance(callback, pl.Callback), "check_config lets only callbacks through"
+    return callback
 
 
 def evaluate_run(
@@ -134,12 +176,22 @@ def evaluate_run(
     meter: tracking.ThroughputMeter,
 ) -> dict[str, Any]:
     """Test with the best weights and gather the summary."""
-    keeper = trainer.checkpoint_callback
-    best = getattr(keeper, "best_model_path", "") or None
     updates, epochs = trainer.global_step, trainer.current_epoch
-    score = getattr(keeper, "best_model_score", None) if best else None
-    val_mae = trainer.callback_metrics["val/mae"] if score is None else score
-    trainer.test(module, loaders, ckpt_path=best, verbose=False)
+    val_mae = trainer.callback_metrics.get("val/mae")
+    for keeper in trainer.checkpoint_callbacks:
+        if not isinstance(keeper, ModelCheckpoint) or keeper.best_model_score is None:
+            continue
+        val_mae = keeper.best_model_score
+        # Loaded here and not by Lightning, which would hand a moving average's checkpoint to its
+        # callback and test the weights that are not averaged.
+        best = Path(keeper.best_model_path)
+        load_weights(module, load_checkpoint(best), best)
+    if val_mae is None:
+        raise ValueError(
+            f"The run ended after {updates} updates without a validation. Give it more "
+            "trainer.max_time, max_steps or max_epochs."
+        )
+    trainer.test(module, loaders, verbose=False)
     plan = plans["train"]
     return tracking.summary_dict(
         target=data.target,

@@ -6,11 +6,11 @@ import errno
 import os
 import shutil
 from contextlib import contextmanager
-from importlib import metadata
 from typing import TYPE_CHECKING, Any, Iterator
 
 import numpy as np
 
+from gnnpack import __version__
 from gnnpack.store.columns import ColumnInfo, ColumnWriter
 from gnnpack.store.manifest import Manifest, StoredSource, StoredTarget
 
@@ -117,7 +117,7 @@ def _manifest(
         num_molecules=columns["ids"].shape[0],
         num_atoms=columns["z"].shape[0],
         columns=columns,
-        created_by=f"gnnpack {metadata.version('gnnpack')}",
+        created_by=f"gnnpack {__version__}",
     )
 
 

@@ -3,13 +3,14 @@
 from gnnpack.tracking.csv_metrics import MetricsCSV
 from gnnpack.tracking.figures import pack_fill, predicted_against_true
 from gnnpack.tracking.header import data_line, model_line, plan_line
-from gnnpack.tracking.json_file import write_json
+from gnnpack.tracking.json_file import explain_write_error, write_json
 from gnnpack.tracking.loggers import csv_and_wandb, csv_only
 from gnnpack.tracking.loss_figure import loss_curves
 from gnnpack.tracking.progress import PlainProgress, ProgressBar, progress_callback
 from gnnpack.tracking.run_record import run_record
 from gnnpack.tracking.summary import SUMMARY_KEYS, print_summary, summary_dict
 from gnnpack.tracking.throughput import ThroughputMeter
+from gnnpack.tracking.wall_clock import WallClock
 from gnnpack.tracking.wandb_run import finish_wandb, wandb_logger
 
 __all__ = [
@@ -18,9 +19,11 @@ __all__ = [
     "PlainProgress",
     "ProgressBar",
     "ThroughputMeter",
+    "WallClock",
     "csv_and_wandb",
     "csv_only",
     "data_line",
+    "explain_write_error",
     "finish_wandb",
     "loss_curves",
     "model_line",

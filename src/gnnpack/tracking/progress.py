@@ -75,7 +75,8 @@ class PlainProgress(LightningProgressBar):
         """Write the epoch's line."""
         if not self._enabled:
             return
-        parts = [f"{_rate_text(trainer)} molecules/s"]
+        meter = _meter(trainer)
+        parts = [f"{_text(meter.epoch_molecules_per_second if meter else None)} molecules/s"]
         for name, key in self._keys.items():
             value = _metric(trainer, key)
             if value is not None:
@@ -89,9 +90,9 @@ def progress_callback() -> LightningProgressBar:
 
 
 def _texts(trainer: pl.Trainer, loss_key: str) -> dict[str, Any]:
-    loss = _metric(trainer, loss_key)
+    loss, meter = _metric(trainer, loss_key), _meter(trainer)
     return {
-        "molecules/s": _rate_text(trainer),
+        "molecules/s": _text(meter.recent_molecules_per_second if meter else None),
         "loss": "-" if loss is None else f"{loss:.4g}",
     }
 
@@ -102,9 +103,12 @@ def _epoch_text(trainer: pl.Trainer) -> str:
     return f"{text}/{trainer.max_epochs}" if known else text
 
 
-def _rate_text(trainer: pl.Trainer) -> str:
+def _meter(trainer: pl.Trainer) -> ThroughputMeter | None:
     meters = [c for c in trainer.callbacks if isinstance(c, ThroughputMeter)]  # type: ignore[attr-defined]
-    rate = meters[0].recent_molecules_per_second if meters else None
+    return meters[0] if meters else None
+
+
+def _text(rate: float | None) -> str:
     return "-" if rate is None else f"{rate:,.0f}"
 
 

@@ -79,7 +79,7 @@ def print_summary(
     table.add_column(justify="right")
     table.add_row(f"test MAE ({unit})", _error(summary["test_mae" + suffix]))
     table.add_row(
-        f"baseline MAE ({unit}), training mean per atom", _error(summary["baseline_mae" + suffix])
+        f"baseline MAE ({unit}): the training mean", _error(summary["baseline_mae" + suffix])
     )
     table.add_row("training molecules/s", _count(summary["train_molecules_per_second"]))
     table.add_row("filler among atom slots", _percent(1.0 - summary["atom_efficiency"]))

@@ -100,6 +100,11 @@ class ThroughputMeter(pl.Callback):
         self._recent = rate * self._world_size
         return self._recent
 
+    @property
+    def epoch_molecules_per_second(self) -> float | None:
+        """Molecules/s of the epoch so far, its closed segments; None at first."""
+        return _first_used(self._epoch_run, self._epoch_early).molecules_per_second
+
     def summary(self) -> dict[str, float | None]:
         """Figures of the whole run, resumed parts included; None = not measured."""
         tally = _first_used(self._run, self._early)

@@ -1,6 +1,6 @@
 """Lightning module and data module; thin."""
 
-from gnnpack.training.callbacks import ema
+from gnnpack.training.callbacks import ValidateAtTheEnd, ema
 from gnnpack.training.datamodule import PackedDataModule
 from gnnpack.training.regression import MoleculeRegression
 from gnnpack.training.schedules import constant, cosine, one_cycle, plateau
@@ -8,6 +8,7 @@ from gnnpack.training.schedules import constant, cosine, one_cycle, plateau
 __all__ = [
     "MoleculeRegression",
     "PackedDataModule",
+    "ValidateAtTheEnd",
     "constant",
     "cosine",
     "ema",

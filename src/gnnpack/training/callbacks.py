@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from typing import Any
 
 import pytorch_lightning as pl
 
@@ -27,3 +28,29 @@ def ema(decay: float = 0.999) -> pl.Callback:
         ) from error
     average: pl.Callback = EMAWeightAveraging(decay=decay)
     return average
+
+
+class ValidateAtTheEnd(pl.Callback):
+    """Let no run end with updates that were neither validated nor checkpointed.
+
+    Lightning ends without a validation where `max_steps` falls inside an epoch, or the last epoch
+    is none of `check_val_every_n_epoch`.
+    """
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Make the last epoch one that is validated."""
+        if trainer.max_epochs is not None and trainer.current_epoch == trainer.max_epochs - 1:
+            trainer.check_val_every_n_epoch = 1
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Stop at the last update by the flag, after which Lightning validates."""
+        if trainer.max_steps >= 0 and trainer.global_step >= trainer.max_steps:
+            trainer.should_stop = True
+            trainer.check_val_every_n_epoch = 1

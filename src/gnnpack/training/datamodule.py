@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Mapping
+from typing import Any, Mapping
 
 import pytorch_lightning as pl
 
-from gnnpack.batching import PackLoader, PackSource, packs_per_update
-from gnnpack.packing import PackPlan
-
-SPLITS = ("train", "val", "test")
+from gnnpack.batching import PackLoader, PackPlan, PackSource, packs_per_update
 
 
 class PackedDataModule(pl.LightningDataModule):
@@ -40,15 +37,34 @@ class PackedDataModule(pl.LightningDataModule):
         self.seed = seed
         self.prefetch = prefetch
         self.pin_memory = pin_memory
+        self._train: PackLoader | None = None
+        self._resume_at: Mapping[str, int] | None = None
 
     def train_dataloader(self) -> PackLoader:
-        return self._loader("train", self._trainer().accumulate_grad_batches, shuffled=True)
+        accumulation = self._trainer().accumulate_grad_batches
+        self._train = self._loader("train", accumulation, shuffled=True)
+        if self._resume_at is not None:
+            self._train.load_state_dict(self._resume_at)
+        return self._train
 
     def val_dataloader(self) -> PackLoader:
         return self._loader("val", 1, shuffled=False)
 
     def test_dataloader(self) -> PackLoader:
         return self._loader("test", 1, shuffled=False)
+
+    # Lightning restores the state of loaders too late for those it has already made to count their
+    # batches, so it is kept here.
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the training loader is."""
+        return {} if self._train is None else {"train": self._train.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Let the training loader go on there."""
+        self._resume_at = state_dict.get("train")
+        if self._train is not None and self._resume_at is not None:
+            self._train.load_state_dict(self._resume_at)
 
     def _trainer(self) -> pl.Trainer:
         assert self.trainer is not None, "Lightning attaches a trainer before it asks for loaders"

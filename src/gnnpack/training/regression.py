@@ -53,6 +53,7 @@ class MoleculeRegression(pl.LightningModule):
         self._test_predicted = CatMetric()
         self._test_true = CatMetric()
         self.test_values: tuple[Tensor, Tensor] | None = None
+        self._update_loss = torch.zeros(())
 
     def forward(self, batch: PackBatch) -> Tensor:
         prediction: Tensor = self.model(batch)
@@ -66,11 +67,16 @@ class MoleculeRegression(pl.LightningModule):
         averaged = self.trainer.world_size * self.trainer.accumulate_grad_batches
         loss: Tensor = self.objective(self.model(batch), batch, averaged)
         self._refuse_nan(loss, batch_idx)
-        self.log("train/loss", loss, prog_bar=True, on_step=True, on_epoch=False)
-        self.log("updates", float(self.trainer.global_step), on_step=True, on_epoch=False)
-        optimizer = self.trainer.optimizers[0]
-        self.log("learning_rate", optimizer.param_groups[0]["lr"], on_step=True, on_epoch=False)
+        self._update_loss = self._update_loss + loss.detach() / averaged
         return loss
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Log the update's loss: of all its micro-batches, on all ranks."""
+        loss, self._update_loss = self._update_loss, torch.zeros_like(self._update_loss)
+        several = self.trainer.world_size > 1
+        self.log("train/loss", loss, prog_bar=True, sync_dist=several, reduce_fx="sum")
+        self.log("updates", float(self.trainer.global_step))
+        self.log("learning_rate", optimizer.param_groups[0]["lr"])
 
     def _refuse_nan(self, loss: Tensor, batch_idx: int) -> None:
         seldom = loss.device.type != "cpu" and batch_idx % READ_LOSS_EVERY
@@ -96,8 +102,8 @@ class MoleculeRegression(pl.LightningModule):
         self.val_metrics.update(*real_values(self.model(batch), batch))
 
     def on_validation_epoch_end(self) -> None:
-        self.log("updates", float(self.trainer.global_step))
-        self.log_dict(self.val_metrics.compute(), prog_bar=True)
+        self._log_evaluation({"updates": float(self.trainer.global_step)})
+        self._log_evaluation(self.val_metrics.compute())
         self.val_metrics.reset()
 
     def test_step(self, batch: PackBatch, batch_idx: int) -> None:
@@ -107,15 +113,25 @@ class MoleculeRegression(pl.LightningModule):
         self._test_true.update(true)
 
     def on_test_epoch_end(self) -> None:
-        self.log_dict(self.test_metrics.compute())
-        self.test_values = self._test_predicted.compute().cpu(), self._test_true.compute().cpu()
+        self._log_evaluation(self.test_metrics.compute())
+        # compute() gives a number, not a list, for a single molecule.
+        predicted, true = (m.compute().reshape(-1) for m in (self._test_predicted, self._test_true))
+        self.test_values = predicted.cpu(), true.cpu()
         for metric in (self.test_metrics, self._test_predicted, self._test_true):
             metric.reset()
+
+    def _log_evaluation(self, values: Mapping[str, Any]) -> None:
+        # The metrics are of all ranks already; Lightning cannot know and would warn.
+        self.log_dict(values, sync_dist=self.trainer.world_size > 1)
 
     # --- checkpoints ---
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["gnnpack"] = self._record
+        # Older torch keeps functions in OneCycleLR's state, which no safe loader would read back.
+        for state in checkpoint.get("lr_schedulers", []):
+            for key in [key for key, value in state.items() if callable(value)]:
+                del state[key]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         trainer = self._trainer
