@@ -137,6 +137,18 @@ def test_accumulation_does_not_change_what_is_learnt(small, tmp_path, accumulate
     assert logged[0] == pytest.approx(logged[1], rel=1e-6)
 
 
+@pytest.mark.parametrize("references", ["fitted", "none"])
+def test_other_references_train_and_are_kept_with_the_checkpoint(small, tmp_path, references):
+    summary = run(small(f"dataset.references={references}"), tmp_path / "run")
+    best = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    assert evaluate_checkpoint(best)["mae"] == pytest.approx(summary["test_mae"], rel=1e-6)
+    kept = np.array(load_checkpoint(best)["gnnpack"]["references"])
+    assert kept.any() == (references == "fitted")
+    # Fitted to the data, they explain more of it than nothing does.
+    published = run(small(), tmp_path / "published")
+    assert (summary["baseline_mae"] < 2 * published["baseline_mae"]) == (references == "fitted")
+
+
 def test_an_intensive_target_is_averaged(small, tmp_path):
     summary = run(small("dataset.target=dipole"), tmp_path / "run")
     assert summary["unit"] == "D"

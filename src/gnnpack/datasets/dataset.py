@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from gnnpack.datasets.molecules import Molecules, TargetInfo
 
 
+REFERENCES = ("published", "fitted", "none")
+
+
 class MissingSource(ValueError, FileNotFoundError):
     """The raw files of a data set are not there; the message holds the cures."""
 
@@ -49,6 +52,8 @@ class Dataset(ABC):
 
     A subclass sets the class attributes below and writes `sources` and `chunks`; everything
     downstream (store, split, training) follows from these. See docs/add_a_dataset.md.
+    ``references`` says what is subtracted from a total: the published energies of lone atoms,
+    those fitted to the training split, or nothing.
     ValueError when ``target`` does not exist or ``split`` has an unknown key.
     """
 
@@ -64,14 +69,25 @@ class Dataset(ABC):
     published_checksums: Mapping[str, str] = {}
     """File name -> 'algorithm:hexadecimal'; a file that differs is refused."""
 
-    def __init__(self, *, target: str, split: Mapping[str, object] | SplitSpec) -> None:
+    def __init__(
+        self,
+        *,
+        target: str,
+        split: Mapping[str, object] | SplitSpec,
+        references: str = "published",
+    ) -> None:
         if target not in self.target_infos:
             raise ValueError(
                 f"dataset.target is {target!r}, which {self.name} does not have. "
                 f"Available: {', '.join(self.target_infos)}."
             )
+        if references not in REFERENCES:
+            raise ValueError(
+                f"dataset.references is {references!r}; choose one of {', '.join(REFERENCES)}."
+            )
         self.target = target
         self.split = SplitSpec.parse(split)
+        self.references = references
 
     @property
     def store_name(self) -> str:

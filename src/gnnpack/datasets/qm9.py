@@ -41,8 +41,9 @@ class QM9(Dataset):
         target: str = "U0",
         split: Mapping[str, object] | SplitSpec = STANDARD_SPLIT,
         source: str = "auto",
+        references: str = "published",
     ) -> None:
-        super().__init__(target=target, split=split)
+        super().__init__(target=target, split=split, references=references)
         if source not in SOURCES:
             raise ValueError(f"dataset.source is {source!r}; choose one of {', '.join(SOURCES)}.")
         self.raw_dir = os.fspath(raw_dir)

@@ -51,8 +51,10 @@ class Synthetic(Dataset):
         seed: int = 0,
         target: str = "energy",
         split: Mapping[str, object] | SplitSpec | None = None,
+        references: str = "published",
     ) -> None:
-        super().__init__(target=target, split=split or {"train": 0.8, "val": 0.1, "test": None})
+        split = split or {"train": 0.8, "val": 0.1, "test": None}
+        super().__init__(target=target, split=split, references=references)
         if num_molecules < 1:
             raise ValueError(f"dataset.num_molecules is {num_molecules}; it must be at least 1.")
         if not 0 <= seed < 2**32:

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from gnnpack.batching import PackSource
 from gnnpack.datasets import Dataset, Split
 from gnnpack.packing import PackPlan, PackShape, resolve_num_atoms
-from gnnpack.store import Store, open_store, residual
+from gnnpack.store import Store, fit_references, open_store, residual
 from gnnpack.training import PackedDataModule
 
 
@@ -30,20 +30,22 @@ class Data(NamedTuple):
     split: Split  # rows
 
 
-def open_data(cfg: DictConfig, split_ids: Mapping[str, Any] | None = None) -> Data:
+def open_data(cfg: DictConfig, record: Mapping[str, Any] | None = None) -> Data:
     """Open (or first build) the store that ``cfg`` names, and split it.
 
     Args:
-        split_ids: the data set's own molecule numbers of each part; None splits as ``cfg`` says.
+        record: of a checkpoint, whose split and reference energies are then used; None makes
+            them as ``cfg`` says.
     """
     dataset: Dataset = instantiate(cfg.dataset)
     store = open_store(dataset, Path(cfg.data_dir) / "store")
     info = store.target_info(dataset.target)
-    references = store.reference_energies(dataset.target)
-    if split_ids is None:
+    if record is None:
         split = dataset.make_split(store.ids, seed=cfg.seed)
+        references = _references(dataset, store, split)
     else:
-        split = Split(*(_rows(store.ids, split_ids[part]) for part in Split._fields))
+        split = Split(*(_rows(store.ids, record["split"][part].numpy()) for part in Split._fields))
+        references = np.asarray(record["references"])
     return Data(
         store=store,
         source_label=store.source_label,
@@ -54,6 +56,13 @@ def open_data(cfg: DictConfig, split_ids: Mapping[str, Any] | None = None) -> Da
         values=residual(store, dataset.target, references),
         split=split,
     )
+
+
+def _references(dataset: Dataset, store: Store, split: Split) -> NDArray[np.float64]:
+    if dataset.references == "fitted":
+        return fit_references(store, dataset.target, split.train)
+    published = store.reference_energies(dataset.target)
+    return published if dataset.references == "published" else np.zeros_like(published)
 
 
 def _rows(ids: NDArray[np.int64], wanted: Any) -> NDArray[np.int64]:

@@ -57,7 +57,7 @@ def evaluate_checkpoint(
     module, record, cfg = restore_module(path)
     if data_dir is not None:
         cfg.data_dir = data_dir
-    data = open_data(cfg, {name: ids.numpy() for name, ids in record["split"].items()})
+    data = open_data(cfg, record)
     if data.store.fingerprint != record["data_fingerprint"]:
         raise ValueError(
             f"{path} was trained on data with checksum {record['data_fingerprint']}, but "
