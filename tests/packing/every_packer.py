@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 
 import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from gnnpack.packing import PackShape, first_fit_decreasing, lpfhp, next_fit, one_per_pack
+from gnnpack.packing import (
+    PackShape,
+    best_fit_decreasing,
+    first_fit_decreasing,
+    lpfhp,
+    next_fit,
+    one_per_pack,
+    optimal,
+    spfhp,
+)
 
-ATOM_PACKERS = [first_fit_decreasing, lpfhp]
+ATOM_PACKERS = [best_fit_decreasing, first_fit_decreasing, lpfhp, optimal, spfhp]
 PAIR_PACKERS = [one_per_pack, next_fit, partial(next_fit, shuffle=True)]
 PACKERS = ATOM_PACKERS + PAIR_PACKERS
 
@@ -44,3 +54,9 @@ def make_plan(packer, instance, seed=0):
 def packs(plan):
     """The molecules of every pack, as tuples in the order of the plan."""
     return [tuple(part.tolist()) for part in np.split(plan.molecules, plan.offsets[1:-1])]
+
+
+def without_numba(patch):
+    """Let the packing room find no numba, with a pytest.MonkeyPatch."""
+    for module in ("compiled", "knapsack", "next_fit", "ordering", "pattern_lp"):
+        patch.setattr(sys.modules[f"gnnpack.packing.{module}"], "compiled", lambda kernel: None)

@@ -7,10 +7,18 @@ import pytest
 from every_packer import instances, quick
 from hypothesis import given
 
-from gnnpack.packing import PackShape, first_fit_decreasing, lpfhp, next_fit
+from gnnpack.packing import (
+    PackShape,
+    best_fit_decreasing,
+    first_fit_decreasing,
+    lpfhp,
+    next_fit,
+    spfhp,
+)
 from gnnpack.packing.compiled import compiled
 from gnnpack.packing.next_fit import close_when_full, jump_to_next_pack
-from gnnpack.packing.patterns import Pattern, assign, stable_order
+from gnnpack.packing.ordering import stable_order
+from gnnpack.packing.patterns import Pattern, assign
 
 
 def plain_first_fit_decreasing(num_atoms, capacity, max_molecules):
@@ -35,6 +43,57 @@ def test_first_fit_decreasing_is_first_fit_decreasing(instance):
         num_atoms, shape.num_atoms, shape.num_molecules or num_atoms.size
     )
     assert [part.tolist() for part in sizes] == expected
+
+
+def plain_best_fit_decreasing(num_atoms, capacity, max_molecules):
+    held = []
+    for size in sorted(num_atoms.tolist(), reverse=True):
+        fits = [p for p in held if sum(p) + size <= capacity and len(p) < max_molecules]
+        if fits:
+            max(fits, key=sum).append(size)
+        else:
+            held.append([size])
+    return held
+
+
+@given(instance=instances())
+@quick
+def test_best_fit_decreasing_is_best_fit_decreasing(instance):
+    num_atoms, _, shape = instance
+    plan = best_fit_decreasing(num_atoms, PackShape(shape.num_atoms, None, shape.num_molecules))
+    sizes = np.split(num_atoms[plan.molecules], plan.offsets[1:-1])
+    expected = plain_best_fit_decreasing(
+        num_atoms, shape.num_atoms, shape.num_molecules or num_atoms.size
+    )
+    assert [part.tolist() for part in sizes] == expected
+
+
+def plain_spfhp(num_atoms, capacity):
+    held = []
+    sizes, counts = np.unique(num_atoms, return_counts=True)
+    for size, count in zip(sizes[::-1].tolist(), counts[::-1].tolist()):
+        for molecule in range(count):
+            fits = [pack for pack in held if sum(pack) + size <= capacity]
+            if not fits:
+                held += [[size] for _ in range(molecule, count)]
+                break
+            min(fits, key=sum).append(size)
+    return held
+
+
+@given(instance=instances())
+@quick
+def test_spfhp_is_shortest_pack_first(instance):
+    num_atoms, _, shape = instance
+    plan = spfhp(num_atoms, PackShape(shape.num_atoms))
+    expected = plain_spfhp(num_atoms, shape.num_atoms)
+    # Packs of equal room may be taken in any order: sums do not depend on it.
+    assert sorted(plan.atoms_per_pack.tolist()) == sorted(map(sum, expected))
+
+
+def test_spfhp_keeps_to_the_molecules_of_a_pack():
+    plan = spfhp([5, 4, 2, 1, 1, 1], PackShape(9, None, 2))
+    assert sizes_by_pack(plan) == [[1], [1], [2, 1], [5, 4]]
 
 
 def sizes_by_pack(plan):

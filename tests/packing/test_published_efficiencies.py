@@ -1,13 +1,20 @@
-"""The published figures of LPFHP, to the last digit, from the published size counts."""
+"""The published figures of LPFHP and SPFHP, to the last digit, from the published counts."""
 
 from __future__ import annotations
 
 import pytest
 import size_tables
 
-from gnnpack.packing import PackShape, first_fit_decreasing, lpfhp, one_per_pack
+from gnnpack.packing import (
+    PackShape,
+    best_fit_decreasing,
+    first_fit_decreasing,
+    lpfhp,
+    one_per_pack,
+)
 from gnnpack.packing.lpfhp import lpfhp_patterns
 from gnnpack.packing.patterns import num_packs
+from gnnpack.packing.spfhp import spfhp_patterns
 
 QM9_LPFHP_PERCENT = {
     **{29: 70.106, 32: 74.536, 36: 98.646, 40: 93.89, 48: 89.72, 52: 93.15, 54: 94.06},
@@ -24,6 +31,14 @@ HYDRONET_LPFHP = [
     (size_tables.HYDRONET_4_5M, 154, None, 98.065),
     (size_tables.HYDRONET_4_5M, 213, None, 96.851),
     (size_tables.HYDRONET_4_5M, 512, None, 98.346),
+]
+# SPFHP's rule, as published, on the same counts: percent.
+SPFHP = [
+    (size_tables.QM9, 1, {29: 70.11, 32: 69.67, 36: 87.34, 40: 90.95, 48: 87.73, 52: 83.55}),
+    (size_tables.QM9, 1, {54: 86.95, 60: 90.40, 64: 84.09, 128: 85.04, 256: 70.36, 512: 26.07}),
+    (size_tables.HYDRONET_500K, 3, {135: 96.49, 192: 92.71, 195: 95.36, 256: 91.30, 384: 92.26}),
+    (size_tables.HYDRONET_2_7M, 3, {192: 89.48, 195: 94.68, 300: 88.75, 384: 92.55}),
+    (size_tables.HYDRONET_4_5M, 3, {153: 97.95, 154: 97.31, 180: 90.52, 225: 96.38, 512: 85.64}),
 ]
 
 
@@ -58,6 +73,15 @@ def test_hydronet(table, num_atoms, packs, percent):
     assert 100 * (sizes @ counts) / (found * num_atoms) == pytest.approx(percent, abs=5.1e-4)
 
 
+@pytest.mark.parametrize("table, atoms_each, percent", SPFHP)
+def test_spfhp(table, atoms_each, percent):
+    sizes, counts = size_tables.histogram(table, atoms_each)
+    for num_atoms, expected in percent.items():
+        found = num_packs(spfhp_patterns(sizes, counts, PackShape(num_atoms)))
+        reached = 100 * (sizes @ counts) / (found * num_atoms)
+        assert reached == pytest.approx(expected, abs=5.1e-3), num_atoms
+
+
 def test_hydronet_500k_molecule_by_molecule():
     plan = lpfhp(size_tables.molecules(size_tables.HYDRONET_500K, 3), PackShape(195))
     plan.validate()
@@ -70,3 +94,4 @@ def test_baselines_on_qm9():
         0.62182, abs=1e-5
     )
     assert first_fit_decreasing(num_atoms, PackShape(36)).num_packs == 66_433
+    assert best_fit_decreasing(num_atoms, PackShape(36)).num_packs == 66_433

@@ -7,21 +7,27 @@
 """
 
 from gnnpack.packing.best_fill import Packer, packer_name, resolve_num_atoms
+from gnnpack.packing.best_fit_decreasing import best_fit_decreasing
 from gnnpack.packing.first_fit_decreasing import first_fit_decreasing
 from gnnpack.packing.lpfhp import lpfhp
 from gnnpack.packing.next_fit import next_fit
 from gnnpack.packing.one_per_pack import one_per_pack
+from gnnpack.packing.optimal import optimal
 from gnnpack.packing.plan import PackPlan
 from gnnpack.packing.shape import PackShape
+from gnnpack.packing.spfhp import spfhp
 
 __all__ = [
     "PackPlan",
     "PackShape",
     "Packer",
+    "best_fit_decreasing",
     "first_fit_decreasing",
     "lpfhp",
     "next_fit",
     "one_per_pack",
+    "optimal",
     "packer_name",
     "resolve_num_atoms",
+    "spfhp",
 ]

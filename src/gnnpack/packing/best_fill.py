@@ -9,6 +9,10 @@ from typing import Any, Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gnnpack.packing.best_fit_decreasing import (
+    best_fit_decreasing,
+    best_fit_decreasing_patterns,
+)
 from gnnpack.packing.checks import check_num_atoms, histogram
 from gnnpack.packing.first_fit_decreasing import (
     first_fit_decreasing,
@@ -16,17 +20,22 @@ from gnnpack.packing.first_fit_decreasing import (
 )
 from gnnpack.packing.lpfhp import lpfhp, lpfhp_patterns
 from gnnpack.packing.one_per_pack import one_per_pack
+from gnnpack.packing.optimal import optimal, optimal_patterns
 from gnnpack.packing.patterns import num_packs
 from gnnpack.packing.plan import PackPlan
 from gnnpack.packing.shape import PackShape
+from gnnpack.packing.spfhp import spfhp, spfhp_patterns
 
 Packer = Callable[..., PackPlan]
 
 # Packers whose number of packs follows from the histogram: no molecule need be assigned to count
 # packs. Any other packer is asked for whole plans.
 _PATTERNS_OF: dict[Packer, Callable[..., Any]] = {
+    best_fit_decreasing: best_fit_decreasing_patterns,
     first_fit_decreasing: first_fit_decreasing_patterns,
     lpfhp: lpfhp_patterns,
+    optimal: optimal_patterns,
+    spfhp: spfhp_patterns,
 }
 # Large molecules leave more sizes between one and two times the largest than are worth trying.
 _MOST_CANDIDATES = 512
@@ -57,9 +66,16 @@ def resolve_num_atoms(
         return replace(shape, num_atoms=largest)
     count_packs = _pack_counter(packer, atoms, num_pairs)
     step = -(-(largest + 1) // _MOST_CANDIDATES)
-    candidates = [replace(shape, num_atoms=size) for size in range(largest, 2 * largest + 1, step)]
-    slots = [count_packs(candidate) * (candidate.num_atoms or 0) for candidate in candidates]
-    return candidates[slots.index(min(slots))]
+    total = int(atoms.sum(dtype=np.int64))
+    best, fewest_slots = shape, None
+    for size in range(largest, 2 * largest + 1, step):
+        if fewest_slots is not None and -(-total // size) * size >= fewest_slots:
+            continue
+        candidate = replace(shape, num_atoms=size)
+        slots = count_packs(candidate) * size
+        if fewest_slots is None or slots < fewest_slots:
+            best, fewest_slots = candidate, slots
+    return best
 
 
 def packer_name(packer: Packer) -> str:

@@ -12,19 +12,30 @@ from gnnpack.packing.shape import PackShape
 def lower_bound(checked: CheckedSizes, shape: PackShape) -> tuple[int, str]:
     """The best bound known here on the number of packs, and its kind.
 
-    Kinds: "volume" ceil(atoms / shape.num_atoms), "pair_volume" and "molecules" the same for the
-    other two limits, "martello_toth" the bound L2. Of equal bounds the first named wins.
+    Kinds: those of `bound_of_atoms`, and "pair_volume" ceil(pairs / shape.num_pairs), which is
+    named where it alone is the best.
     """
-    total_molecules = int(checked.counts.sum())
-    total_atoms = int(checked.sizes @ checked.counts)
-    bounds = [(_ceil_divide(total_atoms, checked.capacity), "volume")]
+    bounds = [bound_of_atoms(checked.sizes, checked.counts, shape)]
     if shape.num_pairs is not None:
         assert checked.num_pairs is not None, "check_sizes refuses a pair limit without pairs"
         total_pairs = int(checked.num_pairs.sum(dtype=np.int64))
         bounds.append((_ceil_divide(total_pairs, shape.num_pairs), "pair_volume"))
+    return max(bounds, key=lambda bound: bound[0])
+
+
+def bound_of_atoms(
+    sizes: NDArray[np.int64], counts: NDArray[np.int64], shape: PackShape
+) -> tuple[int, str]:
+    """The best bound from the histogram (sizes, counts), both (S,) int64, and its kind.
+
+    Kinds: "volume" ceil(atoms / shape.num_atoms), "molecules" the same for that limit,
+    "martello_toth" the bound L2. Of equal bounds the first named wins.
+    """
+    assert shape.num_atoms is not None, "check_sizes refuses a shape without num_atoms"
+    bounds = [(_ceil_divide(int(sizes @ counts), shape.num_atoms), "volume")]
     if shape.num_molecules is not None:
-        bounds.append((_ceil_divide(total_molecules, shape.num_molecules), "molecules"))
-    bounds.append((martello_toth(checked.sizes, checked.counts, checked.capacity), "martello_toth"))
+        bounds.append((_ceil_divide(int(counts.sum()), shape.num_molecules), "molecules"))
+    bounds.append((martello_toth(sizes, counts, shape.num_atoms), "martello_toth"))
     return max(bounds, key=lambda bound: bound[0])
 
 

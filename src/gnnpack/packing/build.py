@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from gnnpack.packing.bounds import lower_bound
 from gnnpack.packing.checks import CheckedSizes
-from gnnpack.packing.patterns import Pattern, assign
+from gnnpack.packing.composition import deal
+from gnnpack.packing.patterns import Pattern, compose
 from gnnpack.packing.plan import PackPlan
 from gnnpack.packing.shape import PackShape
 
@@ -60,8 +61,10 @@ def plan_from_patterns(
     bound: tuple[int, str] | None = None,
 ) -> PackPlan:
     """A plan whose packs follow `patterns`; the rest as in `plan_from_packs`."""
-    molecules, offsets = assign(patterns, checked)
-    return plan_from_packs(
+    assert shape.num_pairs is None, "patterns know atoms; molecules of one size differ in pairs"
+    composition = compose(patterns, checked)
+    molecules, offsets = deal(composition)
+    plan = plan_from_packs(
         molecules,
         offsets,
         checked,
@@ -71,3 +74,5 @@ def plan_from_patterns(
         options=options,
         bound=bound,
     )
+    plan.keep(composition)
+    return plan

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Sequence
+from typing import Any, NamedTuple, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnnpack.packing.checks import CheckedSizes
+from gnnpack.packing.composition import (
+    LARGEST_TABLE,
+    Composition,
+    deal,
+    narrow,
+    narrow_molecules,
+)
+from gnnpack.packing.ordering import sorted_by, stable_order
 
 
 class Pattern(NamedTuple):
@@ -30,40 +38,45 @@ def assign(
     Packs follow the order of the patterns; molecules of one size are taken in the order given.
     AssertionError: the patterns do not use every molecule once, a fault of the algorithm.
     """
-    by_size = stable_order(checked.num_atoms)
-    ends = np.cumsum(checked.counts)
-    end = dict(zip(checked.sizes.tolist(), ends.tolist()))
-    place = dict(zip(checked.sizes.tolist(), (ends - checked.counts).tolist()))
+    return deal(compose(patterns, checked))
 
-    molecules = np.empty(by_size.size, dtype=np.int64)
-    filled = 0
-    for packs, sizes in patterns:
-        block_size = packs * len(sizes)
-        assert filled + block_size <= molecules.size, "patterns hold more molecules than there are"
-        block = molecules[filled : filled + block_size].reshape(packs, len(sizes))
-        for column, size in enumerate(sizes):
-            start = place[size]
-            assert start + packs <= end[size], f"patterns hold too many molecules of size {size}"
-            block[:, column] = by_size[start : start + packs]
-            place[size] = start + packs
-        filled += block_size
-    assert filled == molecules.size, "patterns leave molecules out"
 
-    lengths = np.repeat(
-        [len(pattern.sizes) for pattern in patterns], [pattern.packs for pattern in patterns]
+def compose(patterns: Sequence[Pattern], checked: CheckedSizes) -> Composition:
+    """The composition of packs cut by `patterns`: each size a class, each pattern a kind."""
+    class_of = {size: place for place, size in enumerate(checked.sizes.tolist())}
+    kind_classes = [[class_of[size] for size in pattern.sizes] for pattern in patterns]
+    _refuse_other_molecules(patterns, kind_classes, checked)
+    kinds = narrow(np.arange(len(patterns)), len(patterns))
+    lengths = [len(classes) for classes in kind_classes]
+    return Composition(
+        kinds=np.repeat(kinds, [pattern.packs for pattern in patterns]),
+        kind_offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        kind_classes=np.array([c for classes in kind_classes for c in classes], dtype=np.int32),
+        pool=_sorted_molecules(checked),
+        class_starts=np.concatenate([[0], np.cumsum(checked.counts)]),
     )
-    offsets = np.zeros(lengths.size + 1, dtype=np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    return molecules, offsets
 
 
-def stable_order(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Positions that sort non-negative integers (M,), equal ones in the order given; int64 (M,).
+def _refuse_other_molecules(
+    patterns: Sequence[Pattern], kind_classes: Sequence[Sequence[int]], checked: CheckedSizes
+) -> None:
+    left = checked.counts.tolist()
+    total = sum(pattern.packs * len(pattern.sizes) for pattern in patterns)
+    assert total <= sum(left), "patterns hold more molecules than there are"
+    for (packs, sizes), classes in zip(patterns, kind_classes):
+        for size, place in zip(sizes, classes):
+            left[place] -= packs
+            assert left[place] >= 0, f"patterns hold too many molecules of size {size}"
+    assert not any(left), "patterns leave molecules out"
 
-    >>> stable_order(np.array([3, 1, 3, 1])).tolist()
-    [1, 3, 0, 2]
-    """
-    # numpy sorts 16-bit integers by radix, five times as fast as wider ones.
-    largest = int(values.max()) if values.size else 0
-    narrow = values.astype(np.uint16) if largest < 2**16 else values
-    return np.argsort(narrow, kind="stable").astype(np.int64, copy=False)
+
+def _sorted_molecules(checked: CheckedSizes) -> NDArray[Any]:
+    """All molecules (M,), int32 where that holds them, smallest first, equals in order."""
+    largest = int(checked.sizes[-1])
+    if largest > LARGEST_TABLE:
+        return narrow_molecules(stable_order(checked.num_atoms))
+    starts = np.zeros(largest + 2, dtype=np.int64)
+    starts[checked.sizes + 1] = checked.counts
+    num_molecules = checked.num_atoms.size
+    molecules = np.arange(num_molecules, dtype=np.int32 if num_molecules < 2**31 else np.int64)
+    return sorted_by(checked.num_atoms, np.cumsum(starts), molecules)

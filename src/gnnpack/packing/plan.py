@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnpack.packing.composition import Composition, composition_of, take_packs
 from gnnpack.packing.plan_file import read_plan_file, write_plan_file
-from gnnpack.packing.recompose import epoch_generator, exchange_equal, take_packs
+from gnnpack.packing.recompose import recompose
 from gnnpack.packing.shape import PackShape
 
 
@@ -153,14 +155,20 @@ class PackPlan:
         and the packs are shuffled; how many atoms a pack holds does not change. A pure function
         of (plan, seed, epoch). ValueError: negative seed or epoch.
         """
-        generator = epoch_generator(seed, epoch)
+        molecules, offsets = recompose(self._composition, seed, epoch)
+        return replace(self, molecules=molecules, offsets=offsets)
+
+    @cached_property
+    def _composition(self) -> Composition:
         columns = [self.num_atoms[self.molecules]]
         if self.num_pairs is not None and self.shape.num_pairs is not None:
             columns.append(self.num_pairs[self.molecules])
-        exchanged = exchange_equal(self.molecules, columns, generator)
-        packs = generator.permutation(self.num_packs)
-        molecules, offsets = take_packs(exchanged, self.offsets, packs)
-        return replace(self, molecules=molecules, offsets=offsets)
+        return composition_of(self.molecules, self.offsets, columns)
+
+    def keep(self, composition: Composition) -> None:
+        """Spare the first epoch working out what the packer already knows of this plan."""
+        # A frozen dataclass; this is what cached_property itself does.
+        self.__dict__["_composition"] = composition
 
     def shard(self, rank: int, world_size: int, packs_per_update: int) -> PackPlan:
         """The packs of one rank, cut inside each update, so an update is the same for any ranks.
