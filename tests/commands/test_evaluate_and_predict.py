@@ -74,8 +74,13 @@ def test_predict_takes_molecules_larger_than_the_packs_and_warns_of_elements(
     gnnpack(
         "predict", f"checkpoint={trained}/checkpoints/best.ckpt", "input=big.xyz", "output=o.csv"
     )
-    assert "not trained on Cl" in caplog.text
-    assert len((folder / "o.csv").read_text().splitlines()) == 3
+    assert "Frame 1: the model was not trained on Cl" in caplog.text
+    with open(folder / "o.csv", encoding="utf-8") as file:
+        carbon, chlorine = csv.DictReader(file)
+    assert (carbon["formula"], carbon["note"]) == ("C60", "")
+    assert float(carbon["energy (eV)"]) < 0
+    # No number that looks like an answer.
+    assert (chlorine["energy (eV)"], chlorine["note"]) == ("", "not trained on Cl")
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,8 @@ def test_resume_is_no_part_of_a_multirun(train):
     "arguments, message",
     [
         (["packer=lpfph"], r"(?s)Could not find 'packer/lpfph'.*lpfhp"),
-        (["trainer.max_epoch=1"], "max_epoch"),
+        (["trainer.max_epoch=1"], r"no setting 'trainer\.max_epoch'.*trainer\.max_epochs\?"),
+        (["lr=1e-3"], r"no setting 'lr'\. Did you mean optimizer\.lr\?"),
         (["trainer.max_epochs=often"], r"trainer\.max_epochs is 'often'"),
         (["optimizer.lr=fast"], r"optimizer\.lr is 'fast'"),
         (["shape.num_atoms=4"], "atoms"),
@@ -144,5 +145,5 @@ def test_a_message_is_for_people_until_more_is_asked_for(folder):
             env={**os.environ, "HYDRA_FULL_ERROR": full},
         )
         assert done.returncode == 1
-        assert "raise shape.num_atoms to at least" in done.stderr
+        assert "Raise shape.num_atoms to at least" in done.stderr
         assert ("Traceback" in done.stderr) == traceback

@@ -13,6 +13,7 @@ SMALL = (
     "logger=csv",
     "dataset.num_molecules=80",
     "model.hidden_channels=8",
+    "model.num_interactions=2",
     "model.num_gaussians=8",
     "batch_size=16",
     "trainer.max_epochs=2",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Sequence, TypeVar
 
 T = TypeVar("T")
@@ -15,7 +15,10 @@ def parse_arguments(schema: type[T], arguments: Sequence[str], command: str) -> 
         SystemExit: after saying which argument is wrong or missing, and what there is.
     """
     known = {field.name: field for field in fields(schema)}  # type: ignore[arg-type]
-    usage = f"{command} " + " ".join(f"{name}=..." for name in known)
+    needed = [name for name, field in known.items() if field.default is MISSING]
+    usage = " ".join(
+        [command, *(f"{n}=..." if n in needed else f"[{n}={known[n].default}]" for n in known)]
+    )
     if any(argument in ("-h", "--help") for argument in arguments):
         print(f"{schema.__doc__}\n\nusage: {usage}")
         raise SystemExit(0)
@@ -25,8 +28,7 @@ def parse_arguments(schema: type[T], arguments: Sequence[str], command: str) -> 
         if not equals or key not in known:
             raise SystemExit(f"{command}: {argument!r} is not an argument.\nusage: {usage}")
         values[key] = value
-    try:
-        return schema(**values)
-    except TypeError:
-        missing = ", ".join(name for name in known if name not in values)
-        raise SystemExit(f"{command}: give a value for {missing}.\nusage: {usage}") from None
+    missing = ", ".join(name for name in needed if name not in values)
+    if missing:
+        raise SystemExit(f"{command}: give a value for {missing}.\nusage: {usage}")
+    return schema(**values)

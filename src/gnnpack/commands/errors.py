@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
+import sys
 from contextlib import contextmanager
 from typing import Iterator
 
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 # What is raised on purpose for bad input; anything else is a fault of the program, and its
@@ -23,6 +27,10 @@ def errors_for_people(command: str) -> Iterator[None]:
     os.environ[FULL] = "1"
     try:
         yield
+    except BrokenPipeError:
+        # The reader of our output has gone (`... | head`): nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
     except EXPECTED as error:
         if wants_all:
             raise
@@ -47,7 +55,40 @@ def message(error: BaseException) -> str:
         ):
             return str(cause)
         cause = cause.__cause__ or cause.__context__
+    unknown = re.match(r"Could not override '([^']+)'", str(told))
+    if unknown:
+        return _unknown_key(unknown.group(1))
     reason = told.__cause__
     if isinstance(told, HydraException) and isinstance(reason, OmegaConfBaseException):
         return f"{told}\n{reason}"
     return str(told)
+
+
+def _unknown_key(key: str) -> str:
+    """Hydra would advise to add the key with a +; most often it is misspelt."""
+    near = [known for known in _default_keys() if known.split(".")[-1] == key.split(".")[-1]]
+    near += difflib.get_close_matches(key, _default_keys(), n=1, cutoff=0.7)
+    hint = f" Did you mean {' or '.join(dict.fromkeys(near))}?" if near else ""
+    return f"There is no setting {key!r}.{hint} `train --cfg job` prints all settings."
+
+
+def _default_keys() -> list[str]:
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    from gnnpack.commands.folders import conf_dir
+
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        groups = OmegaConf.to_container(compose("config"), resolve=False)
+    keys: list[str] = []
+
+    def walk(node: object, path: str) -> None:
+        if isinstance(node, dict):
+            for name, child in node.items():
+                walk(child, f"{path}.{name}" if path else str(name))
+        else:
+            keys.append(path)
+
+    walk(groups, "")
+    return keys

@@ -96,6 +96,14 @@ def make_plans(cfg: DictConfig, data: Data) -> dict[str, PackPlan]:
     pairs = None if asked.num_pairs is None else data.store.num_pairs(cfg.cutoff)
     # From all molecules, so that every split has the same shape.
     shape = resolve_num_atoms(packer, sizes, asked, num_pairs=pairs)
+    largest = int(sizes.argmax())
+    if shape.num_atoms is not None and sizes[largest] > shape.num_atoms:
+        # Before a packer says it with the molecule's place in a split, which no user knows.
+        raise ValueError(
+            f"Molecule number {data.store.ids[largest]} of {data.store.manifest.dataset} has "
+            f"{sizes[largest]} atoms, but a pack holds {shape.num_atoms}. Raise shape.num_atoms to "
+            f"at least {sizes[largest]}, the largest molecule, or leave it out."
+        )
     return {
         part: packer(
             sizes[rows], shape, num_pairs=None if pairs is None else pairs[rows], seed=cfg.seed

@@ -24,7 +24,9 @@ ACCELERATORS: dict[str, Callable[..., dict[str, Any]]] = {
 
 
 def restore_module(path: Path) -> tuple[MoleculeRegression, Mapping[str, Any], DictConfig]:
-    """The trained module of a checkpoint, the checkpoint's record, and its run's config."""
+    """The trained module of a checkpoint (of a run folder: the best), its record and config."""
+    if path.is_dir():
+        path = path / "checkpoints" / "best.ckpt"
     checkpoint = load_checkpoint(path)
     record = checkpoint["gnnpack"]
     cfg = OmegaConf.create(record["config"])

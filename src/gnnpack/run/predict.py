@@ -10,6 +10,7 @@ from typing import Any, Mapping
 import numpy as np
 import torch
 from ase.data import chemical_symbols
+from ase.symbols import Symbols
 from numpy.typing import NDArray
 
 from gnnpack.batching import PackLoader, PackSource
@@ -27,8 +28,8 @@ PACKS_PER_STEP = 32
 def predict_file(checkpoint: Path, structures: Path, output: Path) -> int:
     """Predict every molecule of ``structures`` and write one CSV row each.
 
-    Columns: frame (from 0), num_atoms, and the target's name and unit, references added back in
-    float64.
+    Columns: frame (from 0), formula, num_atoms, the target's name and unit (a total: references
+    added back in float64), and a note where there is no value because an element is unknown.
 
     Returns:
         Molecules predicted.
@@ -39,7 +40,7 @@ def predict_file(checkpoint: Path, structures: Path, output: Path) -> int:
     """
     module, record, _ = restore_module(checkpoint)
     molecules = read_structures(str(structures))
-    _warn_of_new_elements(molecules, record)
+    new = _new_elements(molecules, record)
     references = np.asarray(record["references"])
     atoms = np.add.reduceat(references[molecules.z], molecules.offsets[:-1])
     totals = predict_residuals(module, molecules, int(record["pack_atoms"])) + atoms
@@ -47,10 +48,22 @@ def predict_file(checkpoint: Path, structures: Path, output: Path) -> int:
     output.parent.mkdir(parents=True, exist_ok=True)
     with output.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["frame", "num_atoms", column])
-        for frame, size, total in zip(molecules.ids, molecules.num_atoms, totals):
-            writer.writerow([int(frame), int(size), repr(float(total))])
+        writer.writerow(["frame", "formula", "num_atoms", column, "note"])
+        for m, total in enumerate(totals):
+            z = molecules.z[molecules.offsets[m] : molecules.offsets[m + 1]]
+            note = f"not trained on {new[m]}" if m in new else ""
+            value = "" if note else repr(float(total))
+            writer.writerow([m, formula(z), len(z), value, note])
     return len(totals)
+
+
+def formula(z: NDArray[Any]) -> str:
+    """Atomic numbers as a formula in the order of Hill: C, H, then the alphabet.
+
+    >>> formula(np.array([8, 1, 6, 1, 1, 1]))
+    'CH4O'
+    """
+    return str(Symbols(np.asarray(z, dtype=int)).get_chemical_formula())
 
 
 @torch.no_grad()
@@ -75,11 +88,17 @@ def predict_residuals(
     return predictions
 
 
-def _warn_of_new_elements(molecules: Molecules, record: Mapping[str, Any]) -> None:
-    new = sorted(set(np.unique(molecules.z).tolist()) - set(record["elements"]))
-    if new:
-        names = ", ".join(chemical_symbols[z] for z in new)
-        log.warning(
-            "The model was not trained on %s: predictions for molecules with it mean nothing.",
-            names,
-        )
+def _new_elements(molecules: Molecules, record: Mapping[str, Any]) -> dict[int, str]:
+    """Frame -> the elements in it that the model has never seen; they are told, too."""
+    known = np.asarray(record["elements"])
+    frames: dict[int, str] = {}
+    for m in range(molecules.num_molecules):
+        z = molecules.z[molecules.offsets[m] : molecules.offsets[m + 1]]
+        unseen = np.setdiff1d(z, known)
+        if len(unseen):
+            frames[m] = ", ".join(chemical_symbols[number] for number in unseen)
+    for m, names in list(frames.items())[:5]:
+        log.warning("Frame %d: the model was not trained on %s; no value is written.", m, names)
+    if len(frames) > 5:
+        log.warning("... and %d more frames; the column note has them all.", len(frames) - 5)
+    return frames

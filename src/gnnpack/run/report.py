@@ -92,8 +92,9 @@ def finish_run(
     tracking.loss_curves(run_dir / "metrics.csv", figures / "loss.png", unit=data.unit)
     assert module.test_values is not None, "the test has run"
     predicted, true = (values.numpy() for values in module.test_values)
+    title = f"{data.target} less its reference energies" if data.references.any() else data.target
     tracking.predicted_against_true(
-        predicted, true, data.unit, figures / "predicted_against_true.png", title=data.target
+        predicted, true, data.unit, figures / "predicted_against_true.png", title=title
     )
     plan = plans["train"]
     tracking.pack_fill(

@@ -52,6 +52,10 @@ class ProgressBar(RichProgressBar):
             self.progress.update(self.train_progress_bar_id, description=description)
 
 
+# A log that stays silent for longer looks like a program that hangs.
+SILENT_SECONDS = 120.0
+
+
 class PlainProgress(LightningProgressBar):
     """One log line an epoch, for output that is no terminal.
 
@@ -62,6 +66,7 @@ class PlainProgress(LightningProgressBar):
         super().__init__()
         self._keys = {"loss": loss_key, "val MAE": val_key}
         self._enabled = True
+        self._written = time.monotonic()
 
     def enable(self) -> None:
         """Write lines."""
@@ -71,17 +76,36 @@ class PlainProgress(LightningProgressBar):
         """Write no lines (Lightning calls it on all ranks but the first)."""
         self._enabled = False
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the epoch's line."""
-        if not self._enabled:
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Write a line now and then in a long epoch."""
+        if not self._enabled or time.monotonic() - self._written < SILENT_SECONDS:
             return
         meter = _meter(trainer)
-        parts = [f"{_text(meter.epoch_molecules_per_second if meter else None)} molecules/s"]
-        for name, key in self._keys.items():
-            value = _metric(trainer, key)
+        part = 100 * (batch_idx + 1) / max(1, trainer.num_training_batches)
+        rate = _text(meter.recent_molecules_per_second if meter else None)
+        self._write(trainer, [f"{part:.0f} %", f"{rate} molecules/s"], ("loss",))
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the epoch's line."""
+        if self._enabled:
+            meter = _meter(trainer)
+            rate = _text(meter.epoch_molecules_per_second if meter else None)
+            self._write(trainer, [f"{rate} molecules/s"], tuple(self._keys))
+
+    def _write(self, trainer: pl.Trainer, parts: list[str], names: tuple[str, ...]) -> None:
+        for name in names:
+            value = _metric(trainer, self._keys[name])
             if value is not None:
                 parts.append(f"{name} {value:.4g}")
         log.info("epoch %s: %s", _epoch_text(trainer), ", ".join(parts))
+        self._written = time.monotonic()
 
 
 def progress_callback() -> LightningProgressBar:

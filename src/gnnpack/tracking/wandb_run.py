@@ -66,7 +66,8 @@ def wandb_logger(
         # Offline runs cannot look up the earlier part; `wandb sync --append` joins the parts.
         resume=None if offline else "allow",
         # Captured output would be thousands of redrawn progress bars.
-        settings=wandb.Settings(console="off", quiet=True),
+        # Offline it would only advise to go online by another way than logger.offline=false.
+        settings=wandb.Settings(console="off", quiet=True, silent=offline),
     )
     run.define_metric("trainer/global_step")
     run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
