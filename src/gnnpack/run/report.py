@@ -105,5 +105,13 @@ def finish_run(
     )
     # Through the log, so that train.log has it too.
     table = io.StringIO()
-    tracking.print_summary(dict(summary), run_dir, Console(file=table, width=100))
+    tracking.print_summary(dict(summary), _shown(run_dir), Console(file=table, width=100))
     log.info("%s", table.getvalue().rstrip())
+
+
+def _shown(folder: Path) -> Path:
+    """The folder as a user would type it: from here, where it lies below."""
+    try:
+        return folder.resolve().relative_to(Path.cwd())
+    except ValueError:
+        return folder
