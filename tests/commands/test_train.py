@@ -96,12 +96,21 @@ def test_train_py_and_the_wheels_command_are_the_same_program():
 
 def test_an_interruption_says_how_to_go_on(folder):
     command = [sys.executable, str(ROOT / "train.py"), *SMALL, "trainer.max_epochs=100000"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    for line in process.stdout:
-        if "epoch 2/" in line:
-            process.send_signal(signal.SIGINT)
-            break
-    rest = process.communicate()[0]
+    # A shell starts background jobs, and so perhaps these tests, with SIGINT ignored.
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        for line in process.stdout:
+            if "epoch 2/" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.communicate(timeout=60)[0]
+    finally:
+        process.kill()
     (run,) = runs(folder)
     assert process.returncode != 0
     assert f"resume={run.relative_to(folder)}" in rest.replace(f"{folder}/", "")
