@@ -263,6 +263,15 @@ def test_a_full_disk_is_told_with_the_place_and_the_cure(small, tmp_path, monkey
         run(small(), tmp_path / "run")
 
 
+def test_an_error_that_is_not_the_disks_is_left_alone(small, tmp_path, monkeypatch):
+    def refuse(*args: object, **options: object) -> None:
+        raise OSError(errno.EADDRINUSE, "Address already in use")
+
+    monkeypatch.setattr(pl.Trainer, "save_checkpoint", refuse)
+    with pytest.raises(OSError, match=r"^\[Errno .*Address already in use$"):
+        run(small(), tmp_path / "run")
+
+
 def test_the_log_holds_the_table(small, tmp_path, caplog):
     with caplog.at_level("INFO"):
         run(small(), tmp_path / "run")

@@ -3,7 +3,14 @@
 from gnnpack.datasets.dataset import Dataset, MissingSource, Source, file_checksum
 from gnnpack.datasets.molecules import Molecules, TargetInfo
 from gnnpack.datasets.qm9 import QM9
-from gnnpack.datasets.splits import Split, SplitSpec, load_split, make_split, save_split
+from gnnpack.datasets.splits import (
+    Split,
+    SplitSpec,
+    find_rows,
+    load_split,
+    make_split,
+    save_split,
+)
 from gnnpack.datasets.structures import read_structures
 from gnnpack.datasets.synthetic import Synthetic
 
@@ -18,6 +25,7 @@ __all__ = [
     "Synthetic",
     "TargetInfo",
     "file_checksum",
+    "find_rows",
     "load_split",
     "make_split",
     "read_structures",

@@ -88,12 +88,9 @@ def load_split(path: str, ids: NDArray[np.int64]) -> Split:
 
     ValueError when a list is missing, or holds ids that are unknown or occur twice.
     """
-    order = np.argsort(ids, kind="stable")
     parts = []
     for name, wanted in _read_lists(path).items():
-        place = np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)
-        rows = order[place]
-        unknown = wanted[ids[rows] != wanted]
+        rows, unknown = find_rows(ids, wanted)
         if len(unknown):
             raise ValueError(
                 f"{path}: {len(unknown)} of {len(wanted)} ids in {name!r} are not in the data "
@@ -102,6 +99,20 @@ def load_split(path: str, ids: NDArray[np.int64]) -> Split:
             )
         parts.append(np.sort(rows))
     return _checked(parts, place=f"{path}: ")
+
+
+def find_rows(
+    ids: NDArray[np.int64], wanted: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows (n,) of the ids ``wanted`` (n,), and those of them that ``ids`` (M,) does not hold.
+
+    >>> find_rows(np.array([30, 10, 20]), np.array([10, 30]))
+    (array([1, 0]), array([], dtype=int64))
+    """
+    order = np.argsort(ids, kind="stable")
+    place = np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)
+    rows = order[place]
+    return rows, wanted[ids[rows] != wanted]
 
 
 def save_split(split: Split, ids: NDArray[np.int64], path: str) -> None:

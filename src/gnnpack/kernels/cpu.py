@@ -11,6 +11,12 @@ import numpy as np
 from numba import njit, prange
 
 
+@njit(inline="always", cache=True)
+def _square_distance(one, other):  # type: ignore[no-untyped-def]
+    x, y, z = one[0] - other[0], one[1] - other[1], one[2] - other[2]
+    return x * x + y * y + z * z
+
+
 @njit(parallel=True, cache=True)
 def count_pairs(pos, molecule_slot, atom_mask, limit, counts):  # type: ignore[no-untyped-def]
     """Pairs of each pack closer than sqrt(limit), into counts (P,)."""
@@ -23,10 +29,7 @@ def count_pairs(pos, molecule_slot, atom_mask, limit, counts):  # type: ignore[n
             for j in range(i + 1, num_slots):
                 if molecule_slot[p, j] != molecule_slot[p, i] or not atom_mask[p, j]:
                     break
-                x = pos[p, i, 0] - pos[p, j, 0]
-                y = pos[p, i, 1] - pos[p, j, 1]
-                z = pos[p, i, 2] - pos[p, j, 2]
-                if x * x + y * y + z * z < limit:
+                if _square_distance(pos[p, i], pos[p, j]) < limit:
                     found += 1
         counts[p] = found
 
@@ -45,10 +48,7 @@ def fill_pairs(  # type: ignore[no-untyped-def]
             for j in range(i + 1, num_slots):
                 if molecule_slot[p, j] != molecule_slot[p, i] or not atom_mask[p, j]:
                     break
-                x = pos[p, i, 0] - pos[p, j, 0]
-                y = pos[p, i, 1] - pos[p, j, 1]
-                z = pos[p, i, 2] - pos[p, j, 2]
-                if x * x + y * y + z * z < limit:
+                if _square_distance(pos[p, i], pos[p, j]) < limit:
                     first[e] = np.int32(p * num_slots + i)
                     second[e] = np.int32(p * num_slots + j)
                     e += 1

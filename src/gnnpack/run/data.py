@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from gnnpack.batching import PackSource
-from gnnpack.datasets import Dataset, Split
+from gnnpack.datasets import Dataset, Split, find_rows
 from gnnpack.packing import PackPlan, PackShape, resolve_num_atoms
 from gnnpack.store import Store, fit_references, open_store, residual
 from gnnpack.training import PackedDataModule
@@ -65,14 +65,13 @@ def _references(dataset: Dataset, store: Store, split: Split) -> NDArray[np.floa
     return published if dataset.references == "published" else np.zeros_like(published)
 
 
-def _rows(ids: NDArray[np.int64], wanted: Any) -> NDArray[np.int64]:
-    order = np.argsort(ids)
-    found = np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)
-    rows: NDArray[np.int64] = order[found]
-    if not np.array_equal(ids[rows], wanted):
+def _rows(ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    rows, unknown = find_rows(ids, wanted)
+    if len(unknown):
         raise ValueError(
-            "The checkpoint was trained on molecules this data set does not have. Use the data "
-            "set (and data_dir) it was trained on."
+            f"The checkpoint was trained on {len(unknown)} molecules this data set does not have, "
+            f"the first are {unknown[:5].tolist()}. Use the data set (and data_dir) it was trained "
+            "on."
         )
     return rows
 

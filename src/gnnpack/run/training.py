@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,9 @@ from gnnpack.run.report import announce, finish_run, write_record
 from gnnpack.training import MoleculeRegression, PackedDataModule, ValidateAtTheEnd
 
 log = logging.getLogger(__name__)
+
+# Others (a port in use, a file not found) are no matter of the disk.
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def run(
@@ -99,6 +103,8 @@ def fit(
             log.info("Stopped before the first checkpoint; there is nothing to resume.")
         raise
     except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
         raise tracking.explain_write_error(error, error.filename or run_dir) from error
 
 
