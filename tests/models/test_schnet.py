@@ -222,3 +222,13 @@ def test_impossible_models_are_refused(options, message):
 def test_unknown_readout_is_refused():
     with pytest.raises(ValueError, match="readout is 'max'"):
         Readout("max")
+
+
+@pytest.mark.parametrize("kind", ["sum", "mean"])
+def test_half_precision_atoms_are_summed_in_float32(batch, kind):
+    """bf16 resolves 0.5 eV at 100 eV: a sum in it would be wrong by more than a model's error."""
+    values = torch.randn(batch.z.shape).bfloat16()
+    readout = Readout(kind, mean=-4.243, std=0.189)
+    found = readout(values, batch)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, readout(values.float(), batch))
