@@ -17,10 +17,11 @@ from gnnpack.packing import (
     next_fit,
     one_per_pack,
     optimal,
+    random_exact,
     spfhp,
 )
 
-ATOM_PACKERS = [best_fit_decreasing, first_fit_decreasing, lpfhp, optimal, spfhp]
+ATOM_PACKERS = [best_fit_decreasing, first_fit_decreasing, lpfhp, optimal, random_exact, spfhp]
 PAIR_PACKERS = [one_per_pack, next_fit, partial(next_fit, shuffle=True)]
 PACKERS = ATOM_PACKERS + PAIR_PACKERS
 
@@ -58,5 +59,6 @@ def packs(plan):
 
 def without_numba(patch):
     """Let the packing room find no numba, with a pytest.MonkeyPatch."""
-    for module in ("compiled", "knapsack", "next_fit", "ordering", "pattern_lp"):
+    plain = "compiled draw_packs fill_law knapsack next_fit ordering pattern_lp".split()
+    for module in plain:
         patch.setattr(sys.modules[f"gnnpack.packing.{module}"], "compiled", lambda kernel: None)

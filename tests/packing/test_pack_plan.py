@@ -29,8 +29,10 @@ def test_epoch_is_a_whole_plan_of_as_many_packs(packer, instance, seed, epoch):
     anew = plan.epoch(seed, epoch)
     anew.validate()
     assert anew.num_packs == plan.num_packs
-    assert sorted(anew.atoms_per_pack.tolist()) == sorted(plan.atoms_per_pack.tolist())
     assert packs(plan.epoch(seed, epoch)) == packs(anew)
+    if plan.redraws:
+        return
+    assert sorted(anew.atoms_per_pack.tolist()) == sorted(plan.atoms_per_pack.tolist())
     if plan.shape.num_pairs is not None:
         assert sorted(anew.pairs_per_pack.tolist()) == sorted(plan.pairs_per_pack.tolist())
 

@@ -91,7 +91,7 @@ def rewrite(path, **changes):
 @pytest.mark.parametrize(
     "changes, words",
     [
-        ({"description": {"format_version": 2}}, "has plan format 2, this gnnpack reads 1"),
+        ({"description": {"format_version": 3}}, "has plan format 3, this gnnpack reads 2"),
         ({"offsets": None}, r"lacks \['offsets'\]"),
         ({"offsets": np.array([0.0, 500.0])}, "offsets is float64"),
         ({"molecules": np.zeros((2, 2), dtype=np.int64)}, r"of shape \(2, 2\)"),

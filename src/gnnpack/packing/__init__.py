@@ -14,6 +14,7 @@ from gnnpack.packing.next_fit import next_fit
 from gnnpack.packing.one_per_pack import one_per_pack
 from gnnpack.packing.optimal import optimal
 from gnnpack.packing.plan import PackPlan
+from gnnpack.packing.random_exact import random_exact
 from gnnpack.packing.shape import PackShape
 from gnnpack.packing.spfhp import spfhp
 
@@ -28,6 +29,7 @@ __all__ = [
     "one_per_pack",
     "optimal",
     "packer_name",
+    "random_exact",
     "resolve_num_atoms",
     "spfhp",
 ]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gnnpack.packing.bounds import lower_bound
 from gnnpack.packing.checks import CheckedSizes
-from gnnpack.packing.composition import deal
+from gnnpack.packing.composition import Composition, deal
 from gnnpack.packing.patterns import Pattern, compose
 from gnnpack.packing.plan import PackPlan
 from gnnpack.packing.shape import PackShape
@@ -27,6 +27,7 @@ def plan_from_packs(
     seed: int,
     options: Mapping[str, Any] | None = None,
     bound: tuple[int, str] | None = None,
+    redraws: bool = False,
 ) -> PackPlan:
     """A plan of the packs molecules[offsets[i]:offsets[i+1]], its shape and bound filled in.
 
@@ -47,6 +48,7 @@ def plan_from_packs(
         seed=operator.index(seed),
         lower_bound=packs,
         bound_kind=kind,
+        redraws=redraws,
     )
 
 
@@ -62,7 +64,29 @@ def plan_from_patterns(
 ) -> PackPlan:
     """A plan whose packs follow `patterns`; the rest as in `plan_from_packs`."""
     assert shape.num_pairs is None, "patterns know atoms; molecules of one size differ in pairs"
-    composition = compose(patterns, checked)
+    return plan_from_composition(
+        compose(patterns, checked),
+        checked,
+        shape,
+        packer=packer,
+        seed=seed,
+        options=options,
+        bound=bound,
+    )
+
+
+def plan_from_composition(
+    composition: Composition,
+    checked: CheckedSizes,
+    shape: PackShape,
+    *,
+    packer: str,
+    seed: int,
+    options: Mapping[str, Any] | None = None,
+    bound: tuple[int, str] | None = None,
+    redraws: bool = False,
+) -> PackPlan:
+    """A plan of the packs of a composition; the rest as in `plan_from_packs`."""
     molecules, offsets = deal(composition)
     plan = plan_from_packs(
         molecules,
@@ -73,6 +97,7 @@ def plan_from_patterns(
         seed=seed,
         options=options,
         bound=bound,
+        redraws=redraws,
     )
     plan.keep(composition)
     return plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,10 @@ from gnnpack.packing.composition import Composition, composition_of, take_packs
 from gnnpack.packing.plan_file import read_plan_file, write_plan_file
 from gnnpack.packing.recompose import recompose
 from gnnpack.packing.shape import PackShape
+from gnnpack.packing.size_correlation import size_correlation
+
+if TYPE_CHECKING:
+    from gnnpack.packing.redraw import Redraw
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +29,8 @@ class PackPlan:
     num_atoms, num_pairs: (M,) the arrays the packer saw, not copied; num_pairs may be None.
     shape: resolved: num_atoms and num_molecules are numbers; num_pairs is None without a limit.
     lower_bound, bound_kind: of the whole set of molecules, also in a shard of the plan.
+    redraws: every epoch draws anew which sizes meet; otherwise molecules of equal sizes change
+    places and each pack keeps its sizes.
     """
 
     molecules: NDArray[np.int64]
@@ -37,6 +43,7 @@ class PackPlan:
     bound_kind: str
     num_pairs: NDArray[Any] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    redraws: bool = False
 
     @property
     def num_packs(self) -> int:
@@ -73,6 +80,14 @@ class PackPlan:
             return None
         total = int(self.num_pairs[self.molecules].sum(dtype=np.int64))
         return total / max(1, self.num_packs * self.shape.num_pairs)
+
+    @property
+    def size_correlation(self) -> float | None:
+        """How alike in atoms the molecules of a pack are: 0 as by chance, 1 all equal.
+
+        See `size_correlation.size_correlation`.
+        """
+        return size_correlation(self.num_atoms[self.molecules], self.offsets)
 
     @property
     def molecules_per_pack(self) -> NDArray[np.int64]:
@@ -152,11 +167,22 @@ class PackPlan:
         """The plan of one epoch: num_packs packs again, other partners, other order.
 
         Molecules of equal num_atoms (and num_pairs, under a pair limit) change places at random
-        and the packs are shuffled; how many atoms a pack holds does not change. A pure function
-        of (plan, seed, epoch). ValueError: negative seed or epoch.
+        and the packs are shuffled. A plan that redraws also draws anew which sizes meet; a
+        composition of fewer packs ends with empty ones, and where only longer ones are found, the
+        plan's own is used. A pure function of (plan, seed, epoch). ValueError: negative seed or
+        epoch.
         """
-        molecules, offsets = recompose(self._composition, seed, epoch)
-        return replace(self, molecules=molecules, offsets=offsets)
+        fresh = self._redraw.composition(seed, epoch, self.num_packs) if self.redraws else None
+        molecules, offsets = recompose(fresh or self._composition, seed, epoch)
+        return replace(self, molecules=molecules, offsets=offsets).pad_to(self.num_packs)
+
+    @cached_property
+    def _redraw(self) -> Redraw:
+        # Imported here: what draws packs also packs, and packers import plans.
+        from gnnpack.packing.redraw import Redraw
+
+        aim = min(self.num_packs, self.lower_bound)
+        return Redraw(self._composition, self.num_atoms, self.shape, aim)
 
     @cached_property
     def _composition(self) -> Composition:

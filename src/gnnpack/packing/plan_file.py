@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from gnnpack.packing.plan import PackPlan
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _ARRAYS = ("molecules", "offsets", "num_atoms", "num_pairs")
 # What zipfile, numpy and json raise for files cut short, overwritten or of another kind.
 _DAMAGE = (
@@ -26,7 +26,7 @@ _DAMAGE = (
     AttributeError,
     TypeError,
 )
-_DESCRIBED = ("packer", "options", "seed", "lower_bound", "bound_kind")
+_DESCRIBED = ("packer", "options", "seed", "lower_bound", "bound_kind", "redraws")
 
 
 def write_plan_file(path: str | os.PathLike[str], plan: PackPlan) -> None:

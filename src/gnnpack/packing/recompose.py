@@ -20,9 +20,7 @@ def recompose(
     Molecules change places at random within their class, and packs among each other. A pure
     function of its arguments, with or without numba. ValueError: negative seed or epoch.
     """
-    for name, number in (("seed", seed), ("epoch", epoch)):
-        if isinstance(number, bool) or number < 0:
-            raise ValueError(f"{name}={number!r} must be an integer of at least 0")
+    check_epoch(seed, epoch)
     of_molecules, of_packs = np.random.SeedSequence([seed, epoch, _STREAM]).generate_state(
         2, np.uint64
     )
@@ -30,3 +28,10 @@ def recompose(
     shuffle_blocks(pool, composition.class_starts, of_molecules)
     shuffle_blocks(kinds, np.array([0, kinds.size]), of_packs)
     return deal(composition._replace(pool=pool, kinds=kinds))
+
+
+def check_epoch(seed: int, epoch: int) -> None:
+    """ValueError for a negative seed or epoch."""
+    for name, number in (("seed", seed), ("epoch", epoch)):
+        if isinstance(number, bool) or number < 0:
+            raise ValueError(f"{name}={number!r} must be an integer of at least 0")

@@ -1,0 +1,197 @@
+"""Random packs from a fill law, as long as there are molecules for them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnpack.packing.compiled import compiled
+from gnnpack.packing.fill_law import Budget, fill_series
+
+# Packs thrown away one after the other before a law is taken to be used up.
+_MAX_REFUSED = 1000
+
+# As in `ordering`: draw i of a key is a hash of key + i * _STRIDE.
+_STRIDE = np.uint64(0x9E3779B97F4A7C15)
+_FIRST = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND = np.uint64(0x94D049BB133111EB)
+_UNIT = 2.0**-53
+
+
+class DrawTable(NamedTuple):
+    """For each state of a pack, the next class (Walker 1977's alias tables).
+
+    keep (A+1, P+1, C) float64 and other (A+1, P+1, C) int32: with a atoms and p pairs still to
+    fill, a class i drawn evenly stands with chance keep[a, p, i] and is other[a, p, i] otherwise.
+    """
+
+    keep: NDArray[np.float64]
+    other: NDArray[np.int32]
+
+
+class Drawn(NamedTuple):
+    """classes (slots,) int32 pack after pack; offsets (packs+1,) int64; left (C,) int64."""
+
+    classes: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    left: NDArray[np.int64]
+
+
+def draw_table(
+    atoms: NDArray[np.int64],
+    pairs: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    budget: Budget,
+) -> DrawTable:
+    """The table by which packs of `budget` come out full, classes by their weights (C,)."""
+    series = fill_series(atoms, pairs, weights, budget)[0]
+    keep = np.zeros((*series.shape, atoms.size))
+    other = np.zeros((*series.shape, atoms.size), dtype=np.int32)
+    (compiled(fill_aliases) or fill_aliases)(atoms, pairs, weights, series, keep, other)
+    return DrawTable(keep, other)
+
+
+def draw_packs(
+    table: DrawTable,
+    atoms: NDArray[np.int64],
+    pairs: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    num_packs: int,
+    *,
+    num_filler: int = 0,
+    max_molecules: int | None = None,
+    key: int,
+) -> Drawn:
+    """Up to num_packs full packs from counts (C,) int64, fewer where the molecules run out.
+
+    A pack that asks for a class of which none is left, or for more than max_molecules, is thrown
+    away and drawn anew. The last num_filler classes are filler: counted, but not written. A pure
+    function of its arguments, with or without numba.
+    """
+    left = counts.astype(np.int64)
+    slots = int(left[: left.size - num_filler].sum())
+    most = slots if max_molecules is None else max_molecules
+    classes = np.empty(slots, dtype=np.int32)
+    offsets = np.zeros(num_packs + 1, dtype=np.int64)
+    kernel = compiled(draw_classes) or draw_classes
+    # Hashes are numbers modulo 2**64.
+    with np.errstate(over="ignore"):
+        packs = kernel(
+            *table, atoms, pairs, left, num_filler, most, np.uint64(key), classes, offsets
+        )
+    offsets = offsets[: packs + 1]
+    return Drawn(classes[: offsets[-1]], offsets, left)
+
+
+def fill_aliases(
+    atoms: NDArray[np.int64],
+    pairs: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    series: NDArray[np.float64],
+    keep: NDArray[np.float64],
+    other: NDArray[np.int32],
+) -> None:
+    """`draw_table` for numba (Vose 1991's construction)."""
+    num_classes = atoms.size
+    poor = np.empty(num_classes, dtype=np.int64)
+    rich = np.empty(num_classes, dtype=np.int64)
+    for a in range(series.shape[0]):
+        for p in range(series.shape[1]):
+            total = 0.0
+            for i in range(num_classes):
+                if atoms[i] <= a and pairs[i] <= p:
+                    keep[a, p, i] = weights[i] * series[a - atoms[i], p - pairs[i]]
+                    total += keep[a, p, i]
+            if total <= 0.0:
+                continue
+            num_poor = 0
+            num_rich = 0
+            for i in range(num_classes):
+                keep[a, p, i] *= num_classes / total
+                other[a, p, i] = i
+                if keep[a, p, i] < 1.0:
+                    poor[num_poor] = i
+                    num_poor += 1
+                else:
+                    rich[num_rich] = i
+                    num_rich += 1
+            while num_poor > 0 and num_rich > 0:
+                num_poor -= 1
+                needy = poor[num_poor]
+                giver = rich[num_rich - 1]
+                other[a, p, needy] = giver
+                keep[a, p, giver] -= 1.0 - keep[a, p, needy]
+                if keep[a, p, giver] < 1.0:
+                    num_rich -= 1
+                    poor[num_poor] = giver
+                    num_poor += 1
+            # Only rounding leaves any: their chance is 1, unless it is 0.
+            for i in range(num_poor):
+                if keep[a, p, poor[i]] > 0.5:
+                    keep[a, p, poor[i]] = 1.0
+
+
+def draw_classes(
+    keep: NDArray[np.float64],
+    other: NDArray[np.int32],
+    atoms: NDArray[np.int64],
+    pairs: NDArray[np.int64],
+    left: NDArray[np.int64],
+    num_filler: int,
+    max_molecules: int,
+    key: np.uint64,
+    classes: NDArray[np.int32],
+    offsets: NDArray[np.int64],
+) -> int:
+    """`draw_packs` for numba: writes left, classes and offsets; returns the number of packs."""
+    num_classes = atoms.size
+    first_filler = num_classes - num_filler
+    filler = np.zeros(num_filler, dtype=np.int64)
+    packs = 0
+    slot = 0
+    refused = 0
+    draw = np.uint64(key)
+    while packs < offsets.size - 1 and refused < _MAX_REFUSED:
+        a = keep.shape[0] - 1
+        p = keep.shape[1] - 1
+        opened = slot
+        filler[:] = 0
+        sound = True
+        while sound and a + p > 0:
+            draw = draw + _STRIDE
+            hashed = (draw ^ (draw >> np.uint64(30))) * _FIRST
+            hashed = (hashed ^ (hashed >> np.uint64(27))) * _SECOND
+            hashed = (hashed ^ (hashed >> np.uint64(31))) >> np.uint64(11)
+            place = np.float64(np.int64(hashed)) * _UNIT * num_classes
+            i = np.int64(place)
+            if place - i >= keep[a, p, i]:
+                i = np.int64(other[a, p, i])
+            if left[i] == 0 or atoms[i] > a or pairs[i] > p:
+                sound = False
+            elif i >= first_filler:
+                filler[i - first_filler] += 1
+                left[i] -= 1
+                a -= atoms[i]
+                p -= pairs[i]
+            elif slot - opened == max_molecules:
+                sound = False
+            else:
+                classes[slot] = i
+                slot += 1
+                left[i] -= 1
+                a -= atoms[i]
+                p -= pairs[i]
+        if sound:
+            packs += 1
+            offsets[packs] = slot
+            refused = 0
+            continue
+        refused += 1
+        for place_in_pack in range(opened, slot):
+            left[classes[place_in_pack]] += 1
+        for one in range(num_filler):
+            left[first_filler + one] += filler[one]
+        slot = opened
+    return packs

@@ -1,0 +1,156 @@
+"""Packs of sizes drawn at random, nearly every one exactly full."""
+
+from __future__ import annotations
+
+from functools import cached_property, reduce
+from math import gcd, isqrt
+from typing import NamedTuple, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnpack.packing.draw_packs import DrawTable, draw_packs, draw_table
+from gnnpack.packing.fill_law import Budget, FillLaw, fit_fill_law
+from gnnpack.packing.optimal import optimal_patterns
+from gnnpack.packing.patterns import Pattern
+from gnnpack.packing.shape import PackShape
+
+# Entries, 12 bytes each. Past it sizes are too many for a table, and near enough to each other
+# for any packer to fill packs.
+_LARGEST_TABLE = 2**22
+# Molecules of a size are drawn to within the root of their number. So much of them, and some
+# packs more, stays undrawn, that the rest can still be packed well.
+_DEVIATIONS, _PACKS_MORE = 4, 30
+# A rest of more packs is drawn too, if a law fits it: patterns would not pack it at random.
+_SMALL_REST = 100
+# A law that can be had at all is found in fewer. For the whole it is worth looking longer.
+_STEPS_FOR_ALL, _STEPS_FOR_REST = 40, 12
+
+
+class PacksOfSizes(NamedTuple):
+    """Pack i holds the sizes with places[offsets[i]:offsets[i+1]] in the histogram.
+
+    places: (M,) int32; offsets: (num_packs+1,) int64.
+    """
+
+    places: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+
+
+class RandomPacks:
+    """Draws packs of `shape` from a histogram: (sizes, counts), both (S,) int64.
+
+    packs: how many to aim at. The law of what a pack holds is fitted at the first draw and kept.
+    """
+
+    def __init__(
+        self,
+        sizes: NDArray[np.int64],
+        counts: NDArray[np.int64],
+        shape: PackShape,
+        packs: int,
+    ) -> None:
+        assert shape.num_atoms is not None, "check_sizes refuses a shape without num_atoms"
+        # HydroNet's sizes are multiples of 3: a third of the states.
+        self._unit = reduce(gcd, sizes.tolist())
+        self._budget = Budget(shape.num_atoms // self._unit)
+        least = -(-int(sizes @ counts) // (self._budget.atoms * self._unit))
+        self._sizes, self._counts, self._shape = sizes, counts, shape
+        self._packs = max(packs, least)
+
+    def draw(self, key: int) -> PacksOfSizes | None:
+        """Packs of all molecules, about as many as aimed at; None where no table can be held.
+
+        A pure function of the histogram, the shape, the aim and the key, with or without numba.
+        """
+        if (self._budget.atoms + 1) * (self._sizes.size + 1) > _LARGEST_TABLE:
+            return None
+        parts: list[PacksOfSizes] = []
+        left, packs = self._counts, self._packs
+        table: DrawTable | None = self._table
+        while table is not None:
+            drawn, left = self._drawn(table, left, packs, key ^ len(parts))
+            parts.append(drawn)
+            before, packs = packs, packs - (drawn.offsets.size - 1)
+            # Where half of the packs are left, the law asked for sizes that ran out.
+            small = packs <= _SMALL_REST or 2 * packs > before
+            table = None if small else self._table_for(left, packs)
+        parts.append(self._packed(left))
+        return _joined(parts)
+
+    @cached_property
+    def _table(self) -> DrawTable:
+        law = self._law(self._counts, self._packs, _STEPS_FOR_ALL)
+        units, _ = self._classes(self._counts, self._packs)
+        return draw_table(units, np.zeros_like(units), law.weights, self._budget)
+
+    def _table_for(self, counts: NDArray[np.int64], packs: int) -> DrawTable | None:
+        """The table of a rest; None where no law has its means, to a molecule."""
+        law = self._law(counts, packs, _STEPS_FOR_REST)
+        if law.error * packs > 1.0:
+            return None
+        units, _ = self._classes(counts, packs)
+        return draw_table(units, np.zeros_like(units), law.weights, self._budget)
+
+    def _law(self, counts: NDArray[np.int64], packs: int, max_steps: int) -> FillLaw:
+        units, counts = self._classes(counts, packs)
+        no_pairs = np.zeros_like(units)
+        return fit_fill_law(units, no_pairs, counts, self._budget, packs, max_steps=max_steps)
+
+    def _drawn(
+        self, table: DrawTable, counts: NDArray[np.int64], packs: int, key: int
+    ) -> tuple[PacksOfSizes, NDArray[np.int64]]:
+        """Most of `packs` packs, and the counts (S,) that they leave."""
+        units, with_filler = self._classes(counts, packs)
+        there = np.flatnonzero(counts)
+        drawn = draw_packs(
+            table,
+            units,
+            np.zeros_like(units),
+            with_filler,
+            packs - min(_DEVIATIONS * isqrt(packs) + _PACKS_MORE, -(-packs // 2)),
+            num_filler=units.size - there.size,
+            max_molecules=self._shape.num_molecules,
+            key=key,
+        )
+        left = np.zeros_like(counts)
+        left[there] = drawn.left[: there.size]
+        return PacksOfSizes(there.astype(np.int32)[drawn.classes], drawn.offsets), left
+
+    def _classes(
+        self, counts: NDArray[np.int64], packs: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Units and counts of the sizes that are there, filler of one unit last if any."""
+        there = np.flatnonzero(counts)
+        units, counts = self._sizes[there] // self._unit, counts[there]
+        filler = packs * self._budget.atoms - int(units @ counts)
+        assert filler >= 0, "drawn packs are full, so the rest fits the packs that are left"
+        if filler:
+            units, counts = np.append(units, 1), np.append(counts, filler)
+        return units, counts
+
+    def _packed(self, counts: NDArray[np.int64]) -> PacksOfSizes:
+        """As few packs as can be found of `counts` (S,) molecules of each size."""
+        there = np.flatnonzero(counts)
+        if there.size == 0:
+            return PacksOfSizes(np.empty(0, dtype=np.int32), np.zeros(1, dtype=np.int64))
+        return _as_packs(
+            optimal_patterns(self._sizes[there], counts[there], self._shape), self._sizes
+        )
+
+
+def _as_packs(patterns: Sequence[Pattern], sizes: NDArray[np.int64]) -> PacksOfSizes:
+    places = [np.searchsorted(sizes, pattern.sizes) for pattern in patterns]
+    lengths = [np.repeat(len(pattern.sizes), pattern.packs) for pattern in patterns]
+    return PacksOfSizes(
+        np.concatenate([np.tile(at, p.packs) for at, p in zip(places, patterns)]).astype(np.int32),
+        np.concatenate([[0], np.cumsum(np.concatenate(lengths))]),
+    )
+
+
+def _joined(parts: Sequence[PacksOfSizes]) -> PacksOfSizes:
+    lengths = np.concatenate([np.diff(part.offsets) for part in parts])
+    return PacksOfSizes(
+        np.concatenate([part.places for part in parts]),
+        np.concatenate([[0], np.cumsum(lengths)]),
+    )
