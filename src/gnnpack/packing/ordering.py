@@ -74,6 +74,24 @@ def shuffle_blocks(values: NDArray[Any], starts: NDArray[np.int64], key: np.uint
     (kernel or exchange_places_by_list)(values, starts, key)
 
 
+def shuffle_the_rest(values: NDArray[Any], num_drawn: int, key: np.uint64) -> None:
+    """Shuffle values (M,) of which the first num_drawn already are in random order, in place.
+
+    The first steps of Fisher and Yates, which bring the others among these; the remaining steps
+    would only shuffle what is shuffled, and scatter what lies together in memory.
+    """
+    if num_drawn == 0:
+        shuffle_blocks(values, np.array([0, values.size]), key)
+        return
+    places = np.arange(num_drawn, values.size)[::-1]
+    draws = _units(key, places)
+    others = (draws * (places + 1)).astype(np.int64)
+    for one, other in zip(places.tolist(), others.tolist()):
+        held = values[one]
+        values[one] = values[other]
+        values[other] = held
+
+
 def exchange_places(values: NDArray[Any], starts: NDArray[np.int64], key: np.uint64) -> None:
     """`shuffle_blocks` for numba."""
     # Draws before exchanges: the processor makes several of them at once.
@@ -103,13 +121,17 @@ def exchange_places_by_list(
     """`shuffle_blocks` without numba: draws by numpy, exchanges by plain Python."""
     place = np.arange(values.size, dtype=np.int64)
     start = np.repeat(starts[:-1], np.diff(starts))
-    draw = key + place.astype(np.uint64) * _STRIDE
-    draw = (draw ^ (draw >> np.uint64(30))) * _FIRST
-    draw = (draw ^ (draw >> np.uint64(27))) * _SECOND
-    draw = (draw ^ (draw >> np.uint64(31))) >> np.uint64(11)
-    unit = draw.astype(np.int64) * _UNIT
-    others = start + (unit * (place - start + 1)).astype(np.int64)
+    others = start + (_units(key, place) * (place - start + 1)).astype(np.int64)
     held = values.tolist()
     for one, other in zip(reversed(range(len(held))), others[::-1].tolist()):
         held[one], held[other] = held[other], held[one]
     values[:] = held
+
+
+def _units(key: np.uint64, draws: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Draws number `draws` (D,) of a key, each in [0, 1)."""
+    draw = key + draws.astype(np.uint64) * _STRIDE
+    draw = (draw ^ (draw >> np.uint64(30))) * _FIRST
+    draw = (draw ^ (draw >> np.uint64(27))) * _SECOND
+    draw = (draw ^ (draw >> np.uint64(31))) >> np.uint64(11)
+    return np.asarray(draw.astype(np.int64) * _UNIT)

@@ -62,7 +62,8 @@ def random_exact(
         most_molecules = max(int(np.diff(one.kind_offsets).max()) for one in drawn)
         shape = replace(shape, num_molecules=most_molecules)
     return plan_from_composition(
-        longest,
+        # Where an epoch takes these packs again, their order must be another one.
+        longest._replace(num_drawn=0),
         checked,
         shape,
         packer="random_exact",

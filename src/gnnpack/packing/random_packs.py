@@ -30,11 +30,13 @@ _STEPS_FOR_ALL, _STEPS_FOR_REST = 40, 12
 class PacksOfSizes(NamedTuple):
     """Pack i holds the sizes with places[offsets[i]:offsets[i+1]] in the histogram.
 
-    places: (M,) int32; offsets: (num_packs+1,) int64.
+    places: (M,) int32; offsets: (num_packs+1,) int64. The first num_drawn packs were drawn one
+    like the other, so they are in random order.
     """
 
     places: NDArray[np.int32]
     offsets: NDArray[np.int64]
+    num_drawn: int
 
 
 class RandomPacks:
@@ -115,7 +117,9 @@ class RandomPacks:
         )
         left = np.zeros_like(counts)
         left[there] = drawn.left[: there.size]
-        return PacksOfSizes(there.astype(np.int32)[drawn.classes], drawn.offsets), left
+        return PacksOfSizes(
+            there.astype(np.int32)[drawn.classes], drawn.offsets, drawn.offsets.size - 1
+        ), left
 
     def _classes(
         self, counts: NDArray[np.int64], packs: int
@@ -133,7 +137,7 @@ class RandomPacks:
         """As few packs as can be found of `counts` (S,) molecules of each size."""
         there = np.flatnonzero(counts)
         if there.size == 0:
-            return PacksOfSizes(np.empty(0, dtype=np.int32), np.zeros(1, dtype=np.int64))
+            return PacksOfSizes(np.empty(0, dtype=np.int32), np.zeros(1, dtype=np.int64), 0)
         return _as_packs(
             optimal_patterns(self._sizes[there], counts[there], self._shape), self._sizes
         )
@@ -145,6 +149,7 @@ def _as_packs(patterns: Sequence[Pattern], sizes: NDArray[np.int64]) -> PacksOfS
     return PacksOfSizes(
         np.concatenate([np.tile(at, p.packs) for at, p in zip(places, patterns)]).astype(np.int32),
         np.concatenate([[0], np.cumsum(np.concatenate(lengths))]),
+        0,
     )
 
 
@@ -153,4 +158,5 @@ def _joined(parts: Sequence[PacksOfSizes]) -> PacksOfSizes:
     return PacksOfSizes(
         np.concatenate([part.places for part in parts]),
         np.concatenate([[0], np.cumsum(lengths)]),
+        parts[0].num_drawn,
     )

@@ -47,5 +47,12 @@ class Redraw:
             num_packs = drawn.offsets.size - 1
             if num_packs <= most_packs:
                 kinds = narrow(np.arange(num_packs), num_packs)
-                return Composition(kinds, drawn.offsets, drawn.places, self._pool, self._starts)
+                return Composition(
+                    kinds,
+                    drawn.offsets,
+                    drawn.places,
+                    self._pool,
+                    self._starts,
+                    drawn.num_drawn,
+                )
         return None
