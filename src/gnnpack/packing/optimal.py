@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from gnnpack.packing.bounds import bound_of_atoms
 from gnnpack.packing.build import plan_from_patterns
 from gnnpack.packing.checks import check_sizes
+from gnnpack.packing.even_packs import even_packs
 from gnnpack.packing.lpfhp import lpfhp_patterns
 from gnnpack.packing.pattern_lp import solve, steps
 from gnnpack.packing.patterns import Pattern, num_packs
@@ -54,18 +55,24 @@ def optimal_patterns(
 
 
 def fewest_packs(
-    sizes: NDArray[np.int64], counts: NDArray[np.int64], shape: PackShape
+    sizes: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    shape: PackShape,
+    max_steps: int = _MAX_STEPS,
 ) -> tuple[list[Pattern], tuple[int, str]]:
     """Patterns of the histogram (sizes, counts), both (S,) int64, and (bound, kind of bound).
 
-    sizes ascending. A pure function: the same patterns with and without numba.
+    sizes ascending. max_steps: what the LP may cost, see `pattern_lp.steps`. A pure function: the
+    same patterns with and without numba.
     """
     bound = bound_of_atoms(sizes, counts, shape)
     best = lpfhp_patterns(sizes, counts, shape)
+    if shape.num_molecules is not None:
+        best = even_packs(sizes, counts, shape, bound[0], num_packs(best)) or best
     if num_packs(best) == bound[0]:
         return best, bound
     knapsack = make_knapsack(sizes, counts, shape)
-    max_pivots = _MAX_STEPS // steps(knapsack)
+    max_pivots = max_steps // steps(knapsack)
     # The start alone takes a pivot a size.
     if knapsack.too_large or max_pivots <= sizes.size:
         return best, bound

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from gnnpack.packing.draw_packs import DrawTable, draw_packs, draw_table
 from gnnpack.packing.fill_law import Budget, FillLaw, fit_fill_law
-from gnnpack.packing.optimal import optimal_patterns
+from gnnpack.packing.optimal import fewest_packs
 from gnnpack.packing.patterns import Pattern
 from gnnpack.packing.shape import PackShape
 
-# Entries, 12 bytes each. Past it sizes are too many for a table, and near enough to each other
-# for any packer to fill packs.
-_LARGEST_TABLE = 2**22
+# So many sizes, in so many states of a pack, take seconds to fit a law to; and they are near
+# enough to each other for any packer to fill packs.
+_MOST_SIZES = 512
+_LARGEST_TABLE = 2**20
 # Molecules of a size are drawn to within the root of their number. So much of them, and some
 # packs more, stays undrawn, that the rest can still be packed well.
 _DEVIATIONS, _PACKS_MORE = 4, 30
@@ -25,6 +26,8 @@ _DEVIATIONS, _PACKS_MORE = 4, 30
 _SMALL_REST = 100
 # A law that can be had at all is found in fewer. For the whole it is worth looking longer.
 _STEPS_FOR_ALL, _STEPS_FOR_REST = 40, 12
+# A tenth of a second, compiled; molecules of a few dozen sizes take a hundredth of that.
+_LP_STEPS_FOR_REST = 3 * 10**8
 
 
 class PacksOfSizes(NamedTuple):
@@ -65,7 +68,8 @@ class RandomPacks:
 
         A pure function of the histogram, the shape, the aim and the key, with or without numba.
         """
-        if (self._budget.atoms + 1) * (self._sizes.size + 1) > _LARGEST_TABLE:
+        num_sizes = self._sizes.size
+        if num_sizes > _MOST_SIZES or (self._budget.atoms + 1) * num_sizes > _LARGEST_TABLE:
             return None
         parts: list[PacksOfSizes] = []
         left, packs = self._counts, self._packs
@@ -138,9 +142,10 @@ class RandomPacks:
         there = np.flatnonzero(counts)
         if there.size == 0:
             return PacksOfSizes(np.empty(0, dtype=np.int32), np.zeros(1, dtype=np.int64), 0)
-        return _as_packs(
-            optimal_patterns(self._sizes[there], counts[there], self._shape), self._sizes
+        patterns, _ = fewest_packs(
+            self._sizes[there], counts[there], self._shape, _LP_STEPS_FOR_REST
         )
+        return _as_packs(patterns, self._sizes)
 
 
 def _as_packs(patterns: Sequence[Pattern], sizes: NDArray[np.int64]) -> PacksOfSizes:

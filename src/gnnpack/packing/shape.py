@@ -6,6 +6,9 @@ import operator
 from dataclasses import dataclass, fields
 from typing import SupportsIndex
 
+# A pack filled at least half still has its sum in int64.
+_LARGEST = 2**62
+
 
 @dataclass(frozen=True)
 class PackShape:
@@ -45,4 +48,6 @@ def _positive_integer(name: str, limit: SupportsIndex | None) -> int | None:
         raise ValueError(message) from None
     if number < 1:
         raise ValueError(message)
+    if number > _LARGEST:
+        raise ValueError(f"{name}={number} is more than 2**62 and would overflow; null = no limit")
     return number

@@ -12,10 +12,10 @@ def size_correlation(sizes: NDArray[Any], offsets: NDArray[np.int64]) -> float |
     """Intraclass correlation of the sizes in slots (M,) int, packs cut by offsets (num_packs+1,).
 
     The mean of (size - mean) * (partner - mean) over all pairs of partners, over the variance:
-    0 where partners meet by chance, 1 where all partners are of one size. Packs of k molecules
-    that are all exactly full cannot have more than about -1 / (k - 1). None where no pack holds
-    two molecules, or all molecules are of one size. (Fisher 1925, Statistical Methods for
-    Research Workers, VII.)
+    0 where partners meet by chance, about 1 where partners are of one size; more where packs of
+    the rarest sizes hold most molecules, as each pair of partners counts alike. Exactly full
+    packs of k molecules force about -1 / (k - 1). None where no pack holds two molecules, or all
+    molecules are of one size. (Fisher 1925, Statistical Methods for Research Workers, VII.)
 
     >>> size_correlation(np.array([3, 3, 5, 5]), np.array([0, 2, 4]))
     1.0
