@@ -93,3 +93,10 @@ def test_sums_beyond_32_bits(packer):
     plan.validate()
     assert int(plan.atoms_per_pack.sum()) == 10 * 2**30
     assert plan.epoch(0, 0).num_packs == plan.num_packs
+
+
+@pytest.mark.parametrize("name", ["num_atoms", "num_pairs", "num_molecules"])
+def test_a_limit_that_would_overflow(name):
+    limits = {"num_atoms": 9, "num_pairs": 9, name: 2**62 + 1}
+    with pytest.raises(ValueError, match=rf"shape.{name}=4611686018427387905 is more than 2\*\*62"):
+        PackShape(**limits)

@@ -63,17 +63,19 @@ def draw_packs(
     num_filler: int = 0,
     max_molecules: int | None = None,
     key: int,
+    into: NDArray[np.int32] | None = None,
 ) -> Drawn:
     """Up to num_packs full packs from counts (C,) int64, fewer where the molecules run out.
 
     A pack that asks for a class of which none is left, or for more than max_molecules, is thrown
-    away and drawn anew. The last num_filler classes are filler: counted, but not written. A pure
-    function of its arguments, with or without numba.
+    away and drawn anew. The last num_filler classes are filler: counted, but not written. into:
+    int32, room for all molecules, where the classes are to be written. A pure function of its
+    arguments, with or without numba.
     """
     left = counts.astype(np.int64)
     slots = int(left[: left.size - num_filler].sum())
     most = slots if max_molecules is None else max_molecules
-    classes = np.empty(slots, dtype=np.int32)
+    classes = np.empty(slots, dtype=np.int32) if into is None else into
     offsets = np.zeros(num_packs + 1, dtype=np.int64)
     kernel = compiled(draw_classes) or draw_classes
     # Hashes are numbers modulo 2**64.

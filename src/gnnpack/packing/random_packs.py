@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property, reduce
 from math import gcd, isqrt
-from typing import NamedTuple, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from gnnpack.packing.draw_packs import DrawTable, draw_packs, draw_table
 from gnnpack.packing.fill_law import Budget, FillLaw, fit_fill_law
 from gnnpack.packing.optimal import fewest_packs
-from gnnpack.packing.patterns import Pattern
 from gnnpack.packing.shape import PackShape
 
 # So many sizes, in so many states of a pack, take seconds to fit a law to; and they are near
@@ -71,18 +70,20 @@ class RandomPacks:
         num_sizes = self._sizes.size
         if num_sizes > _MOST_SIZES or (self._budget.atoms + 1) * num_sizes > _LARGEST_TABLE:
             return None
-        parts: list[PacksOfSizes] = []
-        left, packs = self._counts, self._packs
+        places = np.empty(int(self._counts.sum()), dtype=np.int32)
+        parts: list[NDArray[np.int64]] = []
+        left, packs, slot = self._counts, self._packs, 0
         table: DrawTable | None = self._table
         while table is not None:
-            drawn, left = self._drawn(table, left, packs, key ^ len(parts))
-            parts.append(drawn)
-            before, packs = packs, packs - (drawn.offsets.size - 1)
+            offsets, left = self._drawn(table, left, packs, key ^ len(parts), places[slot:])
+            parts.append(slot + offsets)
+            before, packs, slot = packs, packs - (offsets.size - 1), slot + int(offsets[-1])
             # Where half of the packs are left, the law asked for sizes that ran out.
             small = packs <= _SMALL_REST or 2 * packs > before
             table = None if small else self._table_for(left, packs)
-        parts.append(self._packed(left))
-        return _joined(parts)
+        places[slot:], offsets = self._packed(left)
+        joined = [*parts[:1], *(part[1:] for part in (*parts[1:], slot + offsets))]
+        return PacksOfSizes(places, np.concatenate(joined), parts[0].size - 1)
 
     @cached_property
     def _table(self) -> DrawTable:
@@ -104,9 +105,14 @@ class RandomPacks:
         return fit_fill_law(units, no_pairs, counts, self._budget, packs, max_steps=max_steps)
 
     def _drawn(
-        self, table: DrawTable, counts: NDArray[np.int64], packs: int, key: int
-    ) -> tuple[PacksOfSizes, NDArray[np.int64]]:
-        """Most of `packs` packs, and the counts (S,) that they leave."""
+        self,
+        table: DrawTable,
+        counts: NDArray[np.int64],
+        packs: int,
+        key: int,
+        places: NDArray[np.int32],
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Write most of `packs` packs to places; their offsets, and the counts (S,) they leave."""
         units, with_filler = self._classes(counts, packs)
         there = np.flatnonzero(counts)
         drawn = draw_packs(
@@ -118,12 +124,13 @@ class RandomPacks:
             num_filler=units.size - there.size,
             max_molecules=self._shape.num_molecules,
             key=key,
+            into=places,
         )
+        if there.size < counts.size:
+            drawn.classes[:] = there[drawn.classes]
         left = np.zeros_like(counts)
         left[there] = drawn.left[: there.size]
-        return PacksOfSizes(
-            there.astype(np.int32)[drawn.classes], drawn.offsets, drawn.offsets.size - 1
-        ), left
+        return drawn.offsets, left
 
     def _classes(
         self, counts: NDArray[np.int64], packs: int
@@ -137,31 +144,17 @@ class RandomPacks:
             units, counts = np.append(units, 1), np.append(counts, filler)
         return units, counts
 
-    def _packed(self, counts: NDArray[np.int64]) -> PacksOfSizes:
-        """As few packs as can be found of `counts` (S,) molecules of each size."""
+    def _packed(self, counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Places and offsets of as few packs as can be found of `counts` (S,) molecules."""
         there = np.flatnonzero(counts)
         if there.size == 0:
-            return PacksOfSizes(np.empty(0, dtype=np.int32), np.zeros(1, dtype=np.int64), 0)
+            return np.empty(0, dtype=np.int64), np.zeros(1, dtype=np.int64)
         patterns, _ = fewest_packs(
             self._sizes[there], counts[there], self._shape, _LP_STEPS_FOR_REST
         )
-        return _as_packs(patterns, self._sizes)
-
-
-def _as_packs(patterns: Sequence[Pattern], sizes: NDArray[np.int64]) -> PacksOfSizes:
-    places = [np.searchsorted(sizes, pattern.sizes) for pattern in patterns]
-    lengths = [np.repeat(len(pattern.sizes), pattern.packs) for pattern in patterns]
-    return PacksOfSizes(
-        np.concatenate([np.tile(at, p.packs) for at, p in zip(places, patterns)]).astype(np.int32),
-        np.concatenate([[0], np.cumsum(np.concatenate(lengths))]),
-        0,
-    )
-
-
-def _joined(parts: Sequence[PacksOfSizes]) -> PacksOfSizes:
-    lengths = np.concatenate([np.diff(part.offsets) for part in parts])
-    return PacksOfSizes(
-        np.concatenate([part.places for part in parts]),
-        np.concatenate([[0], np.cumsum(lengths)]),
-        parts[0].num_drawn,
-    )
+        places = [np.searchsorted(self._sizes, pattern.sizes) for pattern in patterns]
+        lengths = [np.full(pattern.packs, len(pattern.sizes)) for pattern in patterns]
+        return (
+            np.concatenate([np.tile(at, p.packs) for at, p in zip(places, patterns)]),
+            np.concatenate([[0], np.cumsum(np.concatenate(lengths))]),
+        )
