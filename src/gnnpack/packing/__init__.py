@@ -6,6 +6,7 @@
 (2, 1.0)
 """
 
+from gnnpack.packing.advice import advise, auto_shape
 from gnnpack.packing.best_fill import Packer, packer_name, resolve_num_atoms
 from gnnpack.packing.best_fit_decreasing import best_fit_decreasing
 from gnnpack.packing.first_fit_decreasing import first_fit_decreasing
@@ -22,6 +23,8 @@ __all__ = [
     "PackPlan",
     "PackShape",
     "Packer",
+    "advise",
+    "auto_shape",
     "best_fit_decreasing",
     "first_fit_decreasing",
     "lpfhp",

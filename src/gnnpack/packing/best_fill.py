@@ -30,7 +30,7 @@ Packer = Callable[..., PackPlan]
 
 # Packers whose number of packs follows from the histogram: no molecule need be assigned to count
 # packs. Any other packer is asked for whole plans.
-_PATTERNS_OF: dict[Packer, Callable[..., Any]] = {
+PATTERNS_OF: dict[Packer, Callable[..., Any]] = {
     best_fit_decreasing: best_fit_decreasing_patterns,
     first_fit_decreasing: first_fit_decreasing_patterns,
     lpfhp: lpfhp_patterns,
@@ -94,7 +94,7 @@ def unwrapped(packer: Packer) -> Packer:
 def _pack_counter(
     packer: Packer, num_atoms: NDArray[np.int64], num_pairs: ArrayLike | None
 ) -> Callable[[PackShape], int]:
-    patterns_of = _PATTERNS_OF.get(unwrapped(packer))
+    patterns_of = PATTERNS_OF.get(unwrapped(packer))
     sizes, counts = histogram(num_atoms)
 
     def count_packs(shape: PackShape) -> int:

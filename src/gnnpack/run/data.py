@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from gnnpack.batching import PackSource
 from gnnpack.datasets import Dataset, Split, find_rows
-from gnnpack.packing import PackPlan, PackShape, resolve_num_atoms
+from gnnpack.packing import PackPlan, PackShape, auto_shape, resolve_num_atoms
 from gnnpack.store import Store, fit_references, open_store, residual
 from gnnpack.training import PackedDataModule
 
@@ -91,7 +91,11 @@ def make_plans(cfg: DictConfig, data: Data) -> dict[str, PackPlan]:
     """One plan a split, all of one pack size; a split without molecules has none."""
     packer = instantiate(cfg.packer)
     sizes = data.store.num_atoms
-    asked = PackShape(None) if cfg.shape == "auto" else PackShape(**cfg.shape)
+    if cfg.shape == "auto":
+        # Without a batch_size, packs of any size make an update.
+        asked = auto_shape(packer, sizes, batch_size=cfg.batch_size or sizes.size)
+    else:
+        asked = PackShape(**cfg.shape)
     pairs = None if asked.num_pairs is None else data.store.num_pairs(cfg.cutoff)
     # From all molecules, so that every split has the same shape.
     shape = resolve_num_atoms(packer, sizes, asked, num_pairs=pairs)

@@ -69,6 +69,7 @@ def announce(
         tracking.plan_line(
             plan.packer,
             num_packs=plan.num_packs,
+            atoms_per_pack=plan.atom_capacity,
             lower_bound=plan.lower_bound,
             atom_efficiency=plan.atom_efficiency,
             num_molecules=plan.num_molecules,

@@ -23,19 +23,21 @@ def plan_line(
     packer: str,
     *,
     num_packs: int,
+    atoms_per_pack: int,
     lower_bound: int,
     atom_efficiency: float,
     num_molecules: int,
 ) -> str:
-    """Packer, packs, proven lower bound, share of atom slots filled, molecules a pack.
+    """Packer, packs, their atom slots, proven lower bound, share of atom slots filled, molecules a pack.
 
-    >>> print(plan_line("lpfhp", num_packs=100, lower_bound=99, atom_efficiency=0.98646,
-    ...                 num_molecules=195))  # doctest: +NORMALIZE_WHITESPACE
-    plan   lpfhp: 100 packs (proven lower bound 99), 98.65 % of atom slots filled,
+    >>> print(plan_line("lpfhp", num_packs=100, atoms_per_pack=36, lower_bound=99,
+    ...                 atom_efficiency=0.98646, num_molecules=195))  # doctest: +NORMALIZE_WHITESPACE
+    plan   lpfhp: 100 packs of 36 atoms (proven lower bound 99), 98.65 % of atom slots filled,
     1.95 molecules a pack
     """
     return (
-        f"plan   {packer}: {num_packs:,} packs (proven lower bound {lower_bound:,}), "
+        f"plan   {packer}: {num_packs:,} packs of {atoms_per_pack} atoms "
+        f"(proven lower bound {lower_bound:,}), "
         f"{100 * atom_efficiency:.2f} % of atom slots filled, "
         f"{num_molecules / max(num_packs, 1):.2f} molecules a pack"
     )
