@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-all lint types bench clean
+.PHONY: help setup train test test-all lint types bench bench-packers clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make .venv with the pinned packages, QM9 included
 
@@ -36,6 +36,9 @@ types: $(STAMP) ## Types, strictly
 
 bench: $(STAMP) ## Time store, batches and training steps, beside PyG's; writes outputs/bench/
 	$(BIN)/gnnpack bench
+
+bench-packers: $(STAMP) ## Compare all packers: packs, bound, time, memory; writes outputs/bench/
+	$(BIN)/gnnpack bench packers
 
 clean: ## Remove what setup and the tools made; data and outputs stay
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

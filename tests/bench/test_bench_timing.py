@@ -35,6 +35,13 @@ def test_calls_take_turns_and_each_round_begins_with_another():
     assert clock.calls == list("abc" * WARM_UPS) + list("abc") + list("bca") + list("cab")
 
 
+def test_warm_up_rounds_can_be_fewer():
+    clock = Clock()
+    calls = {name: clock.spend(name, 1.0) for name in "ab"}
+    time_in_turns(calls, 1, warm_ups=1, clock=clock)
+    assert clock.calls == list("ab") + list("ab")
+
+
 def test_first_calls_do_not_count():
     clock = Clock()
     found = time_in_turns({"a": clock.spend("a", 9.0, 9.0, 1.0, 2.0, 3.0)}, 3, clock=clock)

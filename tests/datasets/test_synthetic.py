@@ -5,7 +5,7 @@ import pytest
 
 from gnnpack.datasets import Molecules, Synthetic
 from gnnpack.datasets.synthetic_energy import ATOM_ENERGIES, CUTOFF, dipole, energy
-from gnnpack.datasets.synthetic_sizes import QM9_COUNTS, size_probabilities
+from gnnpack.datasets.synthetic_sizes import size_probabilities
 
 
 def joined(dataset: Synthetic) -> Molecules:
@@ -88,8 +88,8 @@ def test_targets_do_not_see_the_frame():
 
 
 def test_sizes():
-    assert sum(QM9_COUNTS) == 130_831
-    assert sum(n * count for n, count in enumerate(QM9_COUNTS, start=3)) == 2_359_210
+    assert size_probabilities("qm9") @ np.arange(30) == pytest.approx(2_359_210 / 130_831)
+    assert size_probabilities("qm9")[28] == 0.0
     assert set(joined(Synthetic(200, sizes=[2, 4])).num_atoms.tolist()) == {2, 3, 4}
     assert set(joined(Synthetic(200, sizes=[0.0, 0.5, 0.5])).num_atoms.tolist()) == {2, 3}
     assert size_probabilities([1, 1]).tolist() == [0.0, 1.0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnpack.bench.size_tables import HYDRONET_2_7M, HYDRONET_4_5M, HYDRONET_500K, QM9
+from gnnpack.datasets.size_counts import HYDRONET_2_7M, HYDRONET_4_5M, HYDRONET_500K, QM9
 
 __all__ = ["HYDRONET_2_7M", "HYDRONET_4_5M", "HYDRONET_500K", "QM9", "histogram", "molecules"]
 

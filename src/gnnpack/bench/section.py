@@ -56,6 +56,7 @@ class Section:
     Args:
         note: what the rows share.
         columns: facts that tables show; JSON has all.
+        wide: columns for which the console is too narrow; Markdown shows them.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Section:
     note: str
     rows: Sequence[Row]
     columns: Sequence[str] = ()
+    wide: Sequence[str] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -71,6 +73,7 @@ class Section:
             "title": self.title,
             "note": self.note,
             "columns": list(self.columns),
+            "wide": list(self.wide),
             "rows": [row.as_dict() for row in self.rows],
         }
 

@@ -15,16 +15,18 @@ RATIO_LEGEND = (
 )
 
 
-def markdown(report: Mapping[str, Any]) -> str:
-    """The report as Markdown, its birth certificate first."""
+def markdown(report: Mapping[str, Any], figure: str | None = None) -> str:
+    """The report as Markdown, its birth certificate first; `figure` is a file beside it."""
     lines = [f"# gnnpack bench: {report['bench']}", "", *(f"* {s}" for s in certificate(report))]
+    if figure is not None:
+        lines += ["", f"![{report['bench']}]({figure})"]
     for section in report["sections"]:
         table = columns(section)
         lines += ["", f"## {section['title']}", "", section["note"], ""]
         lines.append(f"| {' | '.join(table)} |")
         lines.append("|---|" + "---:|" * (len(table) - 1))
         lines += [f"| {' | '.join(cells)} |" for cells in zip(*table.values())]
-    return "\n".join([*lines, "", RATIO_LEGEND, ""])
+    return "\n".join([*lines, *(["", RATIO_LEGEND] if _has_ratios(report) else []), ""])
 
 
 def print_report(report: Mapping[str, Any], console: Console | None = None) -> None:
@@ -37,7 +39,7 @@ def print_report(report: Mapping[str, Any], console: Console | None = None) -> N
         console.print(section["title"], style="bold", markup=False)
         console.print(section["note"], highlight=False, markup=False, style="dim")
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-        found = columns(section)
+        found = columns(section, wide=False)
         for place, name in enumerate(found):
             # A name of two words takes two lines, so that the column is as narrow as its numbers.
             heading = name.replace("molecules/s", "molecules /s").replace(" ", "\n")
@@ -48,8 +50,9 @@ def print_report(report: Mapping[str, Any], console: Console | None = None) -> N
         for cells in zip(*found.values()):
             table.add_row(*cells)
         console.print(table)
-    console.print()
-    console.print(RATIO_LEGEND, highlight=False, markup=False, style="dim")
+    if _has_ratios(report):
+        console.print()
+        console.print(RATIO_LEGEND, highlight=False, markup=False, style="dim")
 
 
 def certificate(report: Mapping[str, Any]) -> list[str]:
@@ -69,8 +72,11 @@ def certificate(report: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def columns(section: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Heading -> cells of a section's table; columns that would be empty are left out."""
+def columns(section: Mapping[str, Any], wide: bool = True) -> dict[str, list[str]]:
+    """Heading -> cells of a section's table; columns that would be empty are left out.
+
+    wide=False: without the columns that the section keeps for Markdown.
+    """
     rows = section["rows"]
     found = {
         "row": [row["label"] for row in rows],
@@ -79,11 +85,13 @@ def columns(section: Mapping[str, Any]) -> dict[str, list[str]]:
         "molecules/s": [_rate(row["molecules_per_second"]) for row in rows],
         "x PyG": [_ratio(row) for row in rows],
         **{
-            name.replace("_", " "): [_fact(name, row["facts"].get(name)) for row in rows]
+            name: [_fact(name, row["facts"].get(name)) for row in rows]
             for name in section["columns"]
         },
     }
-    return {name: cells for name, cells in found.items() if any(cells)}
+    hidden = () if wide else section["wide"]
+    shown = {name: cells for name, cells in found.items() if any(cells) and name not in hidden}
+    return {name.replace("_", " "): cells for name, cells in shown.items()}
 
 
 def duration(seconds: float) -> str:
@@ -122,9 +130,20 @@ def _ratio(row: Mapping[str, Any]) -> str:
     return "1 = PyG" if row["name"] == PYG else f"{row['times_pyg']['median']:.2f}"
 
 
+def _has_ratios(report: Mapping[str, Any]) -> bool:
+    return any(row["times_pyg"] for section in report["sections"] for row in section["rows"])
+
+
 def _fact(name: str, value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, Mapping):
+        return duration(value["median"])
+    if name.endswith("time"):
+        return duration(value)
     if name == "fill":
         return f"{100 * value:.2f} %"
+    if name.endswith("percent"):
+        # Never rounded up to 100: a last empty slot is still there.
+        return f"{min(value, 99.9999) if value < 100 else value:.4f}"
     return f"{value:.4g}" if isinstance(value, float) else f"{value:,}"

@@ -46,18 +46,20 @@ def time_in_turns(
     repeats: int,
     *,
     least_seconds: float = LEAST_SECONDS,
+    warm_ups: int = WARM_UPS,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Timing]:
-    """Time each call ``repeats`` times, one round after the other, after `WARM_UPS` rounds.
+    """Time each call ``repeats`` times, one round after the other, after ``warm_ups`` rounds.
 
     The i-th repeat of every call belongs to the same round, and each round begins with another
     call. A repeat loops over the call until it lasts about ``least_seconds``; 0 = one call.
     ValueError for fewer than one repeat.
     """
+    assert warm_ups >= 1, "how long a call takes is seen first in a warm-up"
     if repeats < 1:
         raise ValueError(f"repeats={repeats}; a measurement needs at least 1.")
     last = {}
-    for _ in range(WARM_UPS):
+    for _ in range(warm_ups):
         last = {name: _seconds(call, 1, clock) for name, call in calls.items()}
     loops = {name: _loops(seconds, least_seconds) for name, seconds in last.items()}
     found: dict[str, list[float]] = {name: [] for name in calls}

@@ -1,7 +1,11 @@
-"""`gnnpack bench [dataset=qm9] [batch_size=256] [repeats=7] [out=outputs/bench]`."""
+"""`gnnpack bench [dataset=qm9] [batch_size=256] [repeats=7] [out=outputs/bench]`.
+
+`gnnpack bench WORD` runs another benchmark than the overview, see `BENCHMARKS`.
+"""
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 from dataclasses import dataclass, fields
@@ -13,10 +17,16 @@ from gnnpack.commands.arguments import parse_arguments
 if TYPE_CHECKING:
     from gnnpack.bench import OverviewSettings
 
+# First words and the modules whose main() they run.
+BENCHMARKS = {"packers": "gnnpack.commands.bench_packers"}
+
 
 @dataclass
 class Arguments:
-    """Time opening a store, plans, batches and training steps, beside PyG's; all optional."""
+    """Time opening a store, plans, batches and training steps, beside PyG's; all optional.
+
+    Another benchmark: gnnpack bench packers, which compares packers.
+    """
 
     dataset: str = ""
     num_molecules: str = ""
@@ -27,6 +37,21 @@ class Arguments:
 
 
 def main() -> None:
+    """Run the benchmark that a bare first word names, else the overview."""
+    word = sys.argv[1] if len(sys.argv) > 1 else ""
+    if not word or "=" in word or word.startswith("-"):
+        overview()
+        return
+    if word not in BENCHMARKS:
+        raise SystemExit(
+            f"gnnpack bench: no benchmark {word!r}; there is {', '.join(BENCHMARKS)}, and without "
+            "a word the overview. Arguments are written key=value."
+        )
+    sys.argv = [f"{sys.argv[0]} {word}", *sys.argv[2:]]
+    importlib.import_module(BENCHMARKS[word]).main()
+
+
+def overview() -> None:
     """Measure, print the tables, write bench.json and bench.md."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     arguments = parse_arguments(Arguments, sys.argv[1:], "gnnpack bench")

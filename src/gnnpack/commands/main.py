@@ -11,7 +11,7 @@ COMMANDS = {
     "evaluate": "errors of a checkpoint: gnnpack evaluate checkpoint=PATH split=test",
     "predict": "predict molecules: gnnpack predict checkpoint=PATH input=FILE output=FILE.csv",
     "plan": "advise a pack size: packs, fill, proven bound; gnnpack plan dataset=qm9",
-    "bench": "time store, plans, batches and training steps beside PyG's",
+    "bench": "time store, plans, batches and training steps beside PyG's; bench packers",
 }
 
 

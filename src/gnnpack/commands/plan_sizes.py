@@ -55,7 +55,7 @@ def dataset_sizes(
     which opens (or builds) the store in data_dir. ValueError: an unknown data set, one of whose
     molecules only counts are known, raw files that are away.
     """
-    from gnnpack.bench.size_tables import DISTRIBUTIONS, size_counts
+    from gnnpack.datasets.size_counts import DISTRIBUTIONS, size_counts
 
     if name not in (*DISTRIBUTIONS, "synthetic"):
         raise ValueError(

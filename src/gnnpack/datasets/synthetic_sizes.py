@@ -6,14 +6,10 @@ from typing import TYPE_CHECKING, Sequence
 
 import numpy as np
 
+from gnnpack.datasets.size_counts import size_counts
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-# Molecules of QM9 with 3, 4, ..., 29 atoms; counted in qm9pack 1.0.3.
-QM9_COUNTS = (
-    *(2, 4, 5, 12, 20, 65, 172, 483, 1053, 2189, 4027, 6758, 10216, 13824, 16969, 17442),
-    *(18146, 12403, 13166, 4428, 6362, 712, 1923, 59, 356, 0, 35),
-)
 
 
 def size_probabilities(sizes: str | Sequence[float]) -> NDArray[np.float64]:
@@ -28,7 +24,8 @@ def size_probabilities(sizes: str | Sequence[float]) -> NDArray[np.float64]:
     if isinstance(sizes, str):
         if sizes != "qm9":
             raise ValueError(f"dataset.sizes is {sizes!r}; the only named distribution is 'qm9'.")
-        counts = np.concatenate((np.zeros(3), QM9_COUNTS))
+        atoms, molecules = size_counts(sizes)
+        counts = np.bincount(atoms, weights=molecules)
         return np.asarray(counts / counts.sum(), dtype=np.float64)
     values = list(sizes)
     if len(values) == 2 and all(isinstance(value, int) for value in values):

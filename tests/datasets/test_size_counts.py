@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from gnnpack.bench.size_tables import DISTRIBUTIONS, TITLES, shuffled_sizes, size_counts
+from gnnpack.datasets.size_counts import DISTRIBUTIONS, TITLES, shuffled_sizes, size_counts
 
 # molecules, atoms, largest, sha256 of sizes and counts as little-endian int64
 PUBLISHED = {
