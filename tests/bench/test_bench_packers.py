@@ -17,12 +17,12 @@ from gnnpack.bench.packer_problem import memory_job
 from gnnpack.bench.packers_bench import size_problems
 from gnnpack.bench.packers_settings import PACK_SIZES
 from gnnpack.bench.pair_limits import load_pairs, pair_capacity
-from gnnpack.datasets.size_counts import DISTRIBUTIONS
 from gnnpack.bench.sweep import BY_HISTOGRAM, curves, measure_sweep
 from gnnpack.bench.table import columns
 from gnnpack.commands import bench_packers
 from gnnpack.commands.bench import main
 from gnnpack.datasets import QM9, Synthetic
+from gnnpack.datasets.size_counts import DISTRIBUTIONS
 from gnnpack.packing import PackShape, packer_name
 from gnnpack.store import open_store
 

@@ -19,10 +19,21 @@ from gnnpack.packing import (
     optimal,
     random_exact,
     spfhp,
+    streaming,
+    tuple_packing,
 )
 
-ATOM_PACKERS = [best_fit_decreasing, first_fit_decreasing, lpfhp, optimal, random_exact, spfhp]
-PAIR_PACKERS = [one_per_pack, next_fit, partial(next_fit, shuffle=True)]
+ATOM_PACKERS = [best_fit_decreasing, first_fit_decreasing, lpfhp, spfhp]
+STREAMING_PACKERS = [streaming, partial(streaming, buffer=5)]
+PAIR_PACKERS = [
+    optimal,
+    random_exact,
+    tuple_packing,
+    one_per_pack,
+    *STREAMING_PACKERS,
+    next_fit,
+    partial(next_fit, shuffle=True),
+]
 PACKERS = ATOM_PACKERS + PAIR_PACKERS
 
 # No deadline: the first example may compile a kernel.
@@ -59,6 +70,7 @@ def packs(plan):
 
 def without_numba(patch):
     """Let the packing room find no numba, with a pytest.MonkeyPatch."""
-    plain = "compiled draw_packs fill_law knapsack next_fit ordering pattern_lp".split()
+    plain = ["compiled", "draw_packs", "fill_law", "knapsack", "next_fit", "ordering"]
+    plain += ["pair_repair", "pair_series", "pattern_lp", "stream_compiled", "tuple_packing"]
     for module in plain:
         patch.setattr(sys.modules[f"gnnpack.packing.{module}"], "compiled", lambda kernel: None)

@@ -106,7 +106,7 @@ def test_dealing_gives_the_sizes_of_every_slot_again(packer, instance):
 def test_what_a_packer_keeps_is_what_an_epoch_would_work_out(many, num_atoms):
     plan = optimal(many, PackShape(num_atoms))
     column = plan.num_atoms[plan.molecules]
-    kept, found = plan._composition, composition_of(plan.molecules, plan.offsets, [column])
+    kept, found = plan.composition, composition_of(plan.molecules, plan.offsets, [column])
     np.testing.assert_array_equal(kept.pool, found.pool)
     np.testing.assert_array_equal(deal(kept)[0], plan.molecules)
     np.testing.assert_array_equal(deal(found)[0], plan.molecules)

@@ -45,8 +45,8 @@ def test_drawn_packs_use_the_histogram_and_keep_the_shape(sizes, count, spare, m
     counts = np.full(sizes.size, count)
     shape = PackShape(int(sizes[-1]) + spare, None, most)
     drawn = RandomPacks(sizes, counts, shape, 1).draw(key)
-    np.testing.assert_array_equal(np.bincount(drawn.places, minlength=sizes.size), counts)
-    held = np.add.reduceat(sizes[drawn.places], drawn.offsets[:-1])
+    np.testing.assert_array_equal(np.bincount(drawn.types, minlength=sizes.size), counts)
+    held = np.add.reduceat(sizes[drawn.types], drawn.offsets[:-1])
     assert held.max() <= shape.num_atoms
     assert np.diff(drawn.offsets).min() > 0
     assert most is None or np.diff(drawn.offsets).max() <= most
@@ -55,13 +55,15 @@ def test_drawn_packs_use_the_histogram_and_keep_the_shape(sizes, count, spare, m
 @pytest.mark.parametrize(
     ("table", "num_atoms", "over"),
     [
+        ("qm9", 36, 5e-4),
         ("qm9", 54, 1e-4),
         ("qm9", 128, 0),
         ("qm9", 256, 0),
         ("500k", 195, 1e-4),
         ("2.7M", 195, 1e-4),
         ("2.7M", 300, 1e-4),
-        ("4.5M", 213, 2e-4),
+        ("4.5M", 153, 1e-4),
+        ("4.5M", 213, 1e-4),
     ],
 )
 def test_packs_above_the_proven_bound(table, num_atoms, over):
@@ -151,14 +153,16 @@ def test_partners_are_nearly_as_alike_as_by_chance(table, num_atoms, limit):
 
 
 def test_where_chance_costs_too_much_the_plan_is_the_best_one():
+    # LPFHP's size for QM9: nearly all packs are of two molecules, and few pairs of sizes fit.
     num_atoms = size_tables.molecules(size_tables.QM9)
-    plan = random_exact(num_atoms, PackShape(36))
+    plan = random_exact(num_atoms, PackShape(36), max_extra=0.0)
     assert not plan.redraws
     assert plan.num_packs == optimal(num_atoms, PackShape(36)).num_packs
-    dearer = random_exact(num_atoms, PackShape(36), max_extra=0.02)
+    dearer = random_exact(num_atoms, PackShape(36))
     assert dearer.redraws
-    assert plan.num_packs < dearer.num_packs <= plan.num_packs * 1.02
-    assert dearer.options == {"max_extra": 0.02}
+    assert plan.num_packs < dearer.num_packs <= plan.num_packs * 1.001
+    assert dearer.options == {"max_extra": 0.002}
+    assert patterns(dearer.epoch(0, 0)) != patterns(dearer.epoch(0, 1))
 
 
 def test_more_sizes_than_a_table_holds_are_left_to_the_best_plan():

@@ -25,6 +25,8 @@ from gnnpack.packing import (
     optimal,
     random_exact,
     spfhp,
+    streaming,
+    tuple_packing,
 )
 
 
@@ -101,8 +103,11 @@ PACKERS: tuple[Entry, ...] = (
     Entry("best_fit_decreasing", best_fit_decreasing),
     Entry("spfhp", spfhp),
     Entry("lpfhp", lpfhp),
-    Entry("optimal", optimal),
-    Entry("random_exact", random_exact),
+    Entry("tuple_packing", tuple_packing, knows_pairs=True),
+    Entry("streaming, buffer 256", partial(streaming, buffer=256), knows_pairs=True),
+    Entry("streaming, buffer 2048", partial(streaming, buffer=2048), knows_pairs=True),
+    Entry("optimal", optimal, knows_pairs=True),
+    Entry("random_exact", random_exact, knows_pairs=True),
 )
 
 # Two samples show how the time of PyG's loop grows.

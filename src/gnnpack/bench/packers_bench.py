@@ -17,9 +17,9 @@ from gnnpack.bench.pair_limits import open_qm9, pair_limit_problems
 from gnnpack.bench.peak_memory import METHOD, peak_memory
 from gnnpack.bench.report import make_report
 from gnnpack.bench.section import Section
-from gnnpack.datasets.size_counts import TITLES, shuffled_sizes
 from gnnpack.bench.sweep import measure_sweep
 from gnnpack.datasets import MissingSource
+from gnnpack.datasets.size_counts import TITLES, shuffled_sizes
 from gnnpack.packing import PackShape
 
 log = logging.getLogger(__name__)

@@ -23,6 +23,7 @@ LINES: dict[str, dict[str, Any]] = {
 # Packers that take the molecules in an order are known at the sizes of the tables alone.
 MARKERS: dict[str, dict[str, Any]] = {
     "random_exact": {"color": "#D55E00", "marker": "o", "label": "random_exact"},
+    "streaming, buffer 2048": {"color": "#CC79A7", "marker": "x", "label": "streaming"},
 }
 IMPOSSIBLE = "#d1d5db"
 # Packs may be full to the last atom, and a logarithm has no zero.

@@ -18,11 +18,15 @@ from gnnpack.packing.plan import PackPlan
 from gnnpack.packing.random_exact import random_exact
 from gnnpack.packing.shape import PackShape
 from gnnpack.packing.spfhp import spfhp
+from gnnpack.packing.stream_packer import StreamingPacker
+from gnnpack.packing.streaming import streaming
+from gnnpack.packing.tuple_packing import tuple_packing
 
 __all__ = [
     "PackPlan",
     "PackShape",
     "Packer",
+    "StreamingPacker",
     "advise",
     "auto_shape",
     "best_fit_decreasing",
@@ -35,4 +39,6 @@ __all__ = [
     "random_exact",
     "resolve_num_atoms",
     "spfhp",
+    "streaming",
+    "tuple_packing",
 ]

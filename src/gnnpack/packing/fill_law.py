@@ -168,10 +168,14 @@ def _loss(moments: _Moments, weights: NDArray[np.float64], target: NDArray[np.fl
 def _step(
     covariance: NDArray[np.float64], gradient: NDArray[np.float64], damping: float
 ) -> NDArray[np.float64]:
-    """Newton's step of the logarithms of the weights, scaled to a diagonal of 1 and damped."""
-    scale = 1.0 / np.sqrt(np.maximum(np.diag(covariance), 0.0) * (1.0 + damping) + 1e-15)
+    """Newton's step of the logarithms of the weights, scaled to a diagonal of 1 and damped.
+
+    A class far rarer than it should be has next to no curvature of its own; that of its target
+    lets its weight grow by a factor e, and no step of all others fail on it.
+    """
+    diagonal = np.maximum(np.diag(covariance), 0.0) + np.maximum(-gradient, 0.0)
+    scale = 1.0 / np.sqrt(diagonal * (1.0 + damping) + 1e-15)
     matrix = covariance * np.outer(scale, scale)
     # A class may be bound to others (all packs are full), so one direction has no curvature.
-    matrix[np.diag_indices_from(matrix)] = 1.0 + 1e-14
-    matrix[np.diag_indices_from(matrix)] += damping
-    return -scale * np.linalg.solve(matrix, scale * gradient)
+    matrix[np.diag_indices_from(matrix)] = 1.0 + 1e-14 + damping
+    return np.asarray(-scale * np.linalg.solve(matrix, scale * gradient))

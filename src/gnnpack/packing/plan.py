@@ -173,7 +173,7 @@ class PackPlan:
         epoch.
         """
         fresh = self._redraw.composition(seed, epoch, self.num_packs) if self.redraws else None
-        molecules, offsets = recompose(fresh or self._composition, seed, epoch)
+        molecules, offsets = recompose(fresh or self.composition, seed, epoch)
         return replace(self, molecules=molecules, offsets=offsets).pad_to(self.num_packs)
 
     @cached_property
@@ -182,10 +182,11 @@ class PackPlan:
         from gnnpack.packing.redraw import Redraw
 
         aim = min(self.num_packs, self.lower_bound)
-        return Redraw(self._composition, self.num_atoms, self.shape, aim)
+        return Redraw(self.composition, self.num_atoms, self.num_pairs, self.shape, aim)
 
     @cached_property
-    def _composition(self) -> Composition:
+    def composition(self) -> Composition:
+        """The plan as kinds of packs and classes of molecules, worked out once."""
         columns = [self.num_atoms[self.molecules]]
         if self.num_pairs is not None and self.shape.num_pairs is not None:
             columns.append(self.num_pairs[self.molecules])
@@ -194,7 +195,7 @@ class PackPlan:
     def keep(self, composition: Composition) -> None:
         """Spare the first epoch working out what the packer already knows of this plan."""
         # A frozen dataclass; this is what cached_property itself does.
-        self.__dict__["_composition"] = composition
+        self.__dict__["composition"] = composition
 
     def shard(self, rank: int, world_size: int, packs_per_update: int) -> PackPlan:
         """The packs of one rank, cut inside each update, so an update is the same for any ranks.

@@ -9,8 +9,7 @@ from numpy.typing import ArrayLike
 
 from gnnpack.packing.build import plan_from_composition
 from gnnpack.packing.checks import check_sizes
-from gnnpack.packing.optimal import fewest_packs
-from gnnpack.packing.patterns import compose, num_packs
+from gnnpack.packing.optimal import optimal
 from gnnpack.packing.plan import PackPlan
 from gnnpack.packing.redraw import Redraw
 from gnnpack.packing.shape import PackShape
@@ -32,7 +31,8 @@ def random_exact(
     keep to themselves as in LPFHP's plans; a last few hundred packs are those of `optimal`.
     `PackPlan.epoch` draws another composition for each (seed, epoch). Where a random composition
     costs more than max_extra of the packs of `optimal` (sizes that only few patterns fit), the
-    plan is that of `optimal`, and in an epoch molecules of equal sizes change places.
+    plan is that of `optimal`, and in an epoch molecules of equal sizes change places. A limit on
+    pairs is kept as well (`two_limits`).
     num_atoms, num_pairs: (M,) integers. ValueError: max_extra below 0; see also `check_sizes`.
 
     >>> plan = random_exact([5, 5, 6, 6, 7, 7], PackShape(12), seed=1)
@@ -44,31 +44,29 @@ def random_exact(
             f"max_extra={max_extra} is not a share of packs; 0.002 lets a random composition "
             "cost 0.2 % more packs than the best one"
         )
-    checked = check_sizes(num_atoms, shape, num_pairs, packer="random_exact", knows_pairs=False)
-    options = {"max_extra": float(max_extra)}
-    patterns, bound = fewest_packs(checked.sizes, checked.counts, shape)
-    best = compose(patterns, checked)
-    most = int(num_packs(patterns) * (1.0 + max_extra))
-    redraw = Redraw(best, checked.num_atoms, shape, bound[0])
+    checked = check_sizes(num_atoms, shape, num_pairs, packer="random_exact", knows_pairs=True)
+    best = optimal(checked.num_atoms, shape, num_pairs=checked.num_pairs)
+    most = int(best.num_packs * (1.0 + max_extra))
+    redraw = Redraw(best.composition, checked.num_atoms, checked.num_pairs, shape, best.lower_bound)
     trials = [redraw.composition(seed, epoch, most) for epoch in range(_TRIALS)]
     drawn = [trial for trial in trials if trial is not None]
-    if len(drawn) < _TRIALS:
-        return plan_from_composition(
-            best, checked, shape, packer="random_exact", seed=seed, options=options, bound=bound
-        )
-    # Epochs differ by a few packs; all must find room, and their molecules slots.
-    longest = max(drawn, key=lambda composition: composition.kinds.size)
-    if shape.num_molecules is None:
-        most_molecules = max(int(np.diff(one.kind_offsets).max()) for one in drawn)
-        shape = replace(shape, num_molecules=most_molecules)
+    redraws = len(drawn) == _TRIALS
+    composition = best.composition
+    if redraws:
+        # Epochs differ by a few packs; all must find room, and their molecules slots. Where an
+        # epoch takes the packs of the plan again, their order must be another one.
+        longest = max(drawn, key=lambda one: one.kinds.size)
+        composition = longest._replace(num_drawn=0)
+        if shape.num_molecules is None:
+            most_molecules = max(int(np.diff(one.kind_offsets).max()) for one in drawn)
+            shape = replace(shape, num_molecules=most_molecules)
     return plan_from_composition(
-        # Where an epoch takes these packs again, their order must be another one.
-        longest._replace(num_drawn=0),
+        composition,
         checked,
         shape,
         packer="random_exact",
         seed=seed,
-        options=options,
-        bound=bound,
-        redraws=True,
+        options={"max_extra": float(max_extra)},
+        bound=(best.lower_bound, best.bound_kind),
+        redraws=redraws,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cached_property, reduce
 from math import gcd, isqrt
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from gnnpack.packing.draw_packs import DrawTable, draw_packs, draw_table
 from gnnpack.packing.fill_law import Budget, FillLaw, fit_fill_law
 from gnnpack.packing.optimal import fewest_packs
+from gnnpack.packing.pair_types import PacksOfTypes
 from gnnpack.packing.shape import PackShape
 
 # So many sizes, in so many states of a pack, take seconds to fit a law to; and they are near
@@ -27,18 +27,6 @@ _SMALL_REST = 100
 _STEPS_FOR_ALL, _STEPS_FOR_REST = 40, 12
 # A tenth of a second, compiled; molecules of a few dozen sizes take a hundredth of that.
 _LP_STEPS_FOR_REST = 3 * 10**8
-
-
-class PacksOfSizes(NamedTuple):
-    """Pack i holds the sizes with places[offsets[i]:offsets[i+1]] in the histogram.
-
-    places: (M,) int32; offsets: (num_packs+1,) int64. The first num_drawn packs were drawn one
-    like the other, so they are in random order.
-    """
-
-    places: NDArray[np.int32]
-    offsets: NDArray[np.int64]
-    num_drawn: int
 
 
 class RandomPacks:
@@ -62,10 +50,11 @@ class RandomPacks:
         self._sizes, self._counts, self._shape = sizes, counts, shape
         self._packs = max(packs, least)
 
-    def draw(self, key: int) -> PacksOfSizes | None:
+    def draw(self, key: int) -> PacksOfTypes | None:
         """Packs of all molecules, about as many as aimed at; None where no table can be held.
 
-        A pure function of the histogram, the shape, the aim and the key, with or without numba.
+        Types are places in the histogram. A pure function of the histogram, the shape, the aim
+        and the key, with or without numba.
         """
         num_sizes = self._sizes.size
         if num_sizes > _MOST_SIZES or (self._budget.atoms + 1) * num_sizes > _LARGEST_TABLE:
@@ -83,7 +72,7 @@ class RandomPacks:
             table = None if small else self._table_for(left, packs)
         places[slot:], offsets = self._packed(left)
         joined = [*parts[:1], *(part[1:] for part in (*parts[1:], slot + offsets))]
-        return PacksOfSizes(places, np.concatenate(joined), parts[0].size - 1)
+        return PacksOfTypes(places, np.concatenate(joined), parts[0].size - 1)
 
     @cached_property
     def _table(self) -> DrawTable:

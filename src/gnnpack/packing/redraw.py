@@ -2,36 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnnpack.packing.composition import Composition, narrow
+from gnnpack.packing.pair_types import PacksOfTypes, PairTypes
 from gnnpack.packing.random_packs import RandomPacks
 from gnnpack.packing.recompose import check_epoch
 from gnnpack.packing.shape import PackShape
+from gnnpack.packing.two_limits import RandomPairPacks
 
 # Keeps these draws apart from those of `recompose`.
 _STREAM = 0x64726177
 _ATTEMPTS = 3
 
 
+class _Draws(Protocol):
+    def draw(self, key: int) -> PacksOfTypes | None: ...
+
+
 class Redraw:
     """Draws compositions of the molecules of one plan, of about `packs` packs of `shape`.
 
-    composition: of the plan, for its classes and molecules. num_atoms: (M,) of all molecules.
+    composition: of the plan, for its classes and molecules. num_atoms: (M,) of all molecules;
+    num_pairs: (M,), needed where shape limits pairs.
     """
 
     def __init__(
-        self, composition: Composition, num_atoms: NDArray[Any], shape: PackShape, packs: int
+        self,
+        composition: Composition,
+        num_atoms: NDArray[Any],
+        num_pairs: NDArray[Any] | None,
+        shape: PackShape,
+        packs: int,
     ) -> None:
         counts = np.diff(composition.class_starts)
         there = np.flatnonzero(counts)
         self._starts = composition.class_starts[np.append(there, counts.size)]
         self._pool = composition.pool
-        sizes = num_atoms[self._pool[self._starts[:-1]]].astype(np.int64)
-        self._packs = RandomPacks(sizes, counts[there], shape, packs)
+        firsts, counts = self._pool[self._starts[:-1]], counts[there]
+        atoms = num_atoms[firsts].astype(np.int64)
+        self._packs: _Draws
+        if shape.num_pairs is None:
+            self._packs = RandomPacks(atoms, counts, shape, packs)
+        else:
+            assert num_pairs is not None, "a plan with a limit on pairs has counted them"
+            types = PairTypes(atoms, num_pairs[firsts].astype(np.int64), counts)
+            self._packs = RandomPairPacks(types, shape, packs)
 
     def composition(self, seed: int, epoch: int, most_packs: int) -> Composition | None:
         """The composition of one epoch, of at most most_packs packs; None where none was found.
@@ -44,13 +63,11 @@ class Redraw:
             drawn = self._packs.draw(key)
             if drawn is None:
                 return None
-            num_packs = drawn.offsets.size - 1
-            if num_packs <= most_packs:
-                kinds = narrow(np.arange(num_packs), num_packs)
+            if drawn.num_packs <= most_packs:
                 return Composition(
-                    kinds,
+                    narrow(np.arange(drawn.num_packs), drawn.num_packs),
                     drawn.offsets,
-                    drawn.places,
+                    drawn.types,
                     self._pool,
                     self._starts,
                     drawn.num_drawn,

@@ -28,10 +28,11 @@ def plan_line(
     atom_efficiency: float,
     num_molecules: int,
 ) -> str:
-    """Packer, packs, their atom slots, proven lower bound, share of atom slots filled, molecules a pack.
+    """Packer, packs of so many atoms, proven bound, share of atom slots filled, molecules a pack.
 
     >>> print(plan_line("lpfhp", num_packs=100, atoms_per_pack=36, lower_bound=99,
-    ...                 atom_efficiency=0.98646, num_molecules=195))  # doctest: +NORMALIZE_WHITESPACE
+    ...                 atom_efficiency=0.98646,
+    ...                 num_molecules=195))  # doctest: +NORMALIZE_WHITESPACE
     plan   lpfhp: 100 packs of 36 atoms (proven lower bound 99), 98.65 % of atom slots filled,
     1.95 molecules a pack
     """
