@@ -39,6 +39,8 @@ def test_a_refusal_names_the_number_given():
         StreamingPacker(PackShape(36)).add(40, number=77)
     with pytest.raises(ValueError, match="numbers has 1 entries but num_atoms has 2"):
         StreamingPacker(PackShape(36)).feed([4, 4], numbers=[77])
+    with pytest.raises(ValueError, match=r"numbers holds 9223372036854775808; .* give smaller"):
+        StreamingPacker(PackShape(36)).feed([4], numbers=np.array([2**63], dtype=np.uint64))
 
 
 def test_nothing_is_fed_after_the_end():

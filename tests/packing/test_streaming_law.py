@@ -14,6 +14,7 @@ from gnnpack.packing import PackShape
 from gnnpack.packing.stream_buffer import FED, FIRST, FOLLOWING, admit, put_back, release, take
 from gnnpack.packing.stream_compiled import _stamp, linked
 from gnnpack.packing.stream_draw import draw, draw_place
+from gnnpack.packing.stream_pairs import exchange, leave_out, top_up
 from gnnpack.packing.stream_state import empty_state, limits_of
 from gnnpack.packing.stream_weights import (
     ACTIVE,
@@ -102,6 +103,53 @@ def test_draws_go_by_weight_times_ways(sizes, left, held):
         np.testing.assert_allclose(drawn, np.array(chances) / total, atol=2e-3)
 
 
+pair_counts = st.lists(st.integers(0, 30), min_size=2, max_size=8)
+
+
+def with_pairs(pairs, limit, num_atoms=20):
+    """A buffer of molecules of 5 atoms with these pairs, and its limits."""
+    limits = limits_of(PackShape(num_atoms, limit))
+    state = empty_state(limits, len(pairs))
+    for number, held in enumerate(pairs):
+        admit(state.slots, state.queues, state.marks, 1, number, 5, held)
+    weigh(state.slots, state.queues, state.marks, limits, state.kinds, state.weights, state.ways)
+    return state, limits
+
+
+@given(pairs=pair_counts, limit=st.integers(30, 60), least=st.integers(0, 30))
+@quick
+def test_the_molecule_nearest_to_what_is_wanted_is_exchanged_in(pairs, limit, least):
+    state, limits = with_pairs(pairs, limit)
+    take(state.slots, state.queues, 5, 0)
+    trial = np.array([0])
+    found = exchange(state.slots, state.queues, limits, trial, 1, pairs[0], float(least))
+    assert found == pairs[trial[0]]
+    assert max(least - found, 0) == min(max(least - held, 0) for held in pairs)
+    assert sorted([*queue(state, 5), int(trial[0])]) == list(range(len(pairs)))
+
+
+@given(pairs=pair_counts, limit=st.integers(30, 60))
+@quick
+def test_a_pack_over_its_pairs_is_cut_and_filled_again(pairs, limit):
+    state, limits = with_pairs(pairs, limit)
+    drawn = min(len(pairs), 4)
+    trial = np.arange(len(pairs))
+    for slot in range(drawn):
+        take(state.slots, state.queues, 5, slot)
+    over = sum(pairs[:drawn])
+    held = leave_out(state.slots, state.queues, limits, trial, drawn, over)
+    assert sum(pairs[slot] for slot in trial[:held]) <= limit
+    if over > limit and over - max(pairs[:drawn]) <= limit:
+        assert held == drawn - 1
+    held = top_up(state.slots, state.queues, state.marks, limits, state.kinds, trial, held)
+    total = sum(pairs[slot] for slot in trial[:held])
+    assert total <= limit
+    assert held <= 4
+    rest = queue(state, 5)
+    assert sorted([*rest, *trial[:held].tolist()]) == list(range(len(pairs)))
+    assert held == 4 or all(total + pairs[slot] > limit for slot in rest)
+
+
 def test_random_numbers_are_even():
     key = np.uint64(12345)
     with np.errstate(over="ignore"):
@@ -119,21 +167,21 @@ def queue(state, kind):
     return slots
 
 
-@given(taken=st.permutations([0, 1, 2, 3, 4]))
+@given(taken=st.permutations(range(5)), again=st.permutations(range(5)), most=st.integers(0, 5))
 @quick
-def test_queues_are_as_before_when_all_is_put_back(taken):
-    state = empty_state(limits_of(PackShape(9)), 5)
+def test_queues_are_as_before_when_all_is_put_back(taken, again, most):
+    state = empty_state(limits_of(PackShape(9)), 6)
     for number in range(5):
         admit(state.slots, state.queues, state.marks, 1, number, 7, 0)
-    before = state.copy()
-    for slot in taken:
+    for slot in taken[:most]:
         take(state.slots, state.queues, 7, slot)
         assert slot not in queue(state, 7)
-    for slot in reversed(taken):
-        put_back(state.slots, state.queues, 7, slot)
-    # At the head, so the order is that in which they were taken.
-    assert queue(state, 7) == list(taken)
-    assert queue(before, 7) == [0, 1, 2, 3, 4]
+    for slot in again:
+        if slot in taken[:most]:
+            put_back(state.slots, state.queues, 7, slot)
+    assert queue(state, 7) == [0, 1, 2, 3, 4]
+    admit(state.slots, state.queues, state.marks, 1, 5, 7, 0)
+    assert queue(state, 7) == [0, 1, 2, 3, 4, 5]
 
 
 def test_slots_are_used_again():

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnpack.packing.compiled import compiled
-from gnnpack.packing.fill_law import Budget, fill_series
+from gnnpack.packing.fill_law import fill_series
 
 # Packs thrown away one after the other before a law is taken to be used up.
 _MAX_REFUSED = 1000
@@ -23,8 +23,8 @@ _UNIT = 2.0**-53
 class DrawTable(NamedTuple):
     """For each state of a pack, the next class (Walker 1977's alias tables).
 
-    keep (A+1, P+1, C) float64 and other (A+1, P+1, C) int32: with a atoms and p pairs still to
-    fill, a class i drawn evenly stands with chance keep[a, p, i] and is other[a, p, i] otherwise.
+    keep (N+1, C) float64 and other (N+1, C) int32: with n atoms still to fill, a class i drawn
+    evenly stands with chance keep[n, i] and is other[n, i] otherwise.
     """
 
     keep: NDArray[np.float64]
@@ -39,24 +39,18 @@ class Drawn(NamedTuple):
     left: NDArray[np.int64]
 
 
-def draw_table(
-    atoms: NDArray[np.int64],
-    pairs: NDArray[np.int64],
-    weights: NDArray[np.float64],
-    budget: Budget,
-) -> DrawTable:
-    """The table by which packs of `budget` come out full, classes by their weights (C,)."""
-    series = fill_series(atoms, pairs, weights, budget)[0]
-    keep = np.zeros((*series.shape, atoms.size))
-    other = np.zeros((*series.shape, atoms.size), dtype=np.int32)
-    (compiled(fill_aliases) or fill_aliases)(atoms, pairs, weights, series, keep, other)
+def draw_table(sizes: NDArray[np.int64], weights: NDArray[np.float64], capacity: int) -> DrawTable:
+    """The table by which packs of `capacity` atoms come out full, classes by their weights (C,)."""
+    series = fill_series(sizes, weights, capacity)[0]
+    keep = np.zeros((series.size, sizes.size))
+    other = np.zeros((series.size, sizes.size), dtype=np.int32)
+    (compiled(fill_aliases) or fill_aliases)(sizes, weights, series, keep, other)
     return DrawTable(keep, other)
 
 
 def draw_packs(
     table: DrawTable,
-    atoms: NDArray[np.int64],
-    pairs: NDArray[np.int64],
+    sizes: NDArray[np.int64],
     counts: NDArray[np.int64],
     num_packs: int,
     *,
@@ -80,66 +74,57 @@ def draw_packs(
     kernel = compiled(draw_classes) or draw_classes
     # Hashes are numbers modulo 2**64.
     with np.errstate(over="ignore"):
-        packs = kernel(
-            *table, atoms, pairs, left, num_filler, most, np.uint64(key), classes, offsets
-        )
+        packs = kernel(*table, sizes, left, num_filler, most, np.uint64(key), classes, offsets)
     offsets = offsets[: packs + 1]
     return Drawn(classes[: offsets[-1]], offsets, left)
 
 
 def fill_aliases(
-    atoms: NDArray[np.int64],
-    pairs: NDArray[np.int64],
+    sizes: NDArray[np.int64],
     weights: NDArray[np.float64],
     series: NDArray[np.float64],
     keep: NDArray[np.float64],
     other: NDArray[np.int32],
 ) -> None:
     """`draw_table` for numba (Vose 1991's construction)."""
-    num_classes = atoms.size
+    num_classes = sizes.size
     poor = np.empty(num_classes, dtype=np.int64)
     rich = np.empty(num_classes, dtype=np.int64)
-    for a in range(series.shape[0]):
-        for p in range(series.shape[1]):
-            total = 0.0
-            for i in range(num_classes):
-                if atoms[i] <= a and pairs[i] <= p:
-                    keep[a, p, i] = weights[i] * series[a - atoms[i], p - pairs[i]]
-                    total += keep[a, p, i]
-            if total <= 0.0:
-                continue
-            num_poor = 0
-            num_rich = 0
-            for i in range(num_classes):
-                keep[a, p, i] *= num_classes / total
-                other[a, p, i] = i
-                if keep[a, p, i] < 1.0:
-                    poor[num_poor] = i
-                    num_poor += 1
-                else:
-                    rich[num_rich] = i
-                    num_rich += 1
-            while num_poor > 0 and num_rich > 0:
-                num_poor -= 1
-                needy = poor[num_poor]
-                giver = rich[num_rich - 1]
-                other[a, p, needy] = giver
-                keep[a, p, giver] -= 1.0 - keep[a, p, needy]
-                if keep[a, p, giver] < 1.0:
-                    num_rich -= 1
-                    poor[num_poor] = giver
-                    num_poor += 1
-            # Only rounding leaves any: their chance is 1, unless it is 0.
-            for i in range(num_poor):
-                if keep[a, p, poor[i]] > 0.5:
-                    keep[a, p, poor[i]] = 1.0
+    for n in range(series.size):
+        total = 0.0
+        for i in range(num_classes):
+            if sizes[i] <= n:
+                keep[n, i] = weights[i] * series[n - sizes[i]]
+                total += keep[n, i]
+        if total <= 0.0:
+            continue
+        num_poor = 0
+        num_rich = 0
+        for i in range(num_classes):
+            keep[n, i] *= num_classes / total
+            other[n, i] = i
+            if keep[n, i] < 1.0:
+                poor[num_poor] = i
+                num_poor += 1
+            else:
+                rich[num_rich] = i
+                num_rich += 1
+        while num_poor > 0 and num_rich > 0:
+            num_poor -= 1
+            needy = poor[num_poor]
+            giver = rich[num_rich - 1]
+            other[n, needy] = giver
+            keep[n, giver] -= 1.0 - keep[n, needy]
+            if keep[n, giver] < 1.0:
+                num_rich -= 1
+                poor[num_poor] = giver
+                num_poor += 1
 
 
 def draw_classes(
     keep: NDArray[np.float64],
     other: NDArray[np.int32],
-    atoms: NDArray[np.int64],
-    pairs: NDArray[np.int64],
+    sizes: NDArray[np.int64],
     left: NDArray[np.int64],
     num_filler: int,
     max_molecules: int,
@@ -148,7 +133,7 @@ def draw_classes(
     offsets: NDArray[np.int64],
 ) -> int:
     """`draw_packs` for numba: writes left, classes and offsets; returns the number of packs."""
-    num_classes = atoms.size
+    num_classes = sizes.size
     first_filler = num_classes - num_filler
     filler = np.zeros(num_filler, dtype=np.int64)
     packs = 0
@@ -156,43 +141,41 @@ def draw_classes(
     refused = 0
     draw = np.uint64(key)
     while packs < offsets.size - 1 and refused < _MAX_REFUSED:
-        a = keep.shape[0] - 1
-        p = keep.shape[1] - 1
+        room = keep.shape[0] - 1
         opened = slot
         filler[:] = 0
         sound = True
-        while sound and a + p > 0:
+        while sound and room > 0:
             draw = draw + _STRIDE
             hashed = (draw ^ (draw >> np.uint64(30))) * _FIRST
             hashed = (hashed ^ (hashed >> np.uint64(27))) * _SECOND
             hashed = (hashed ^ (hashed >> np.uint64(31))) >> np.uint64(11)
             place = np.float64(np.int64(hashed)) * _UNIT * num_classes
             i = np.int64(place)
-            if place - i >= keep[a, p, i]:
-                i = np.int64(other[a, p, i])
-            if left[i] == 0 or atoms[i] > a or pairs[i] > p:
+            if place - i >= keep[room, i]:
+                i = np.int64(other[room, i])
+            # Rounding may leave a class in the table that does not fit, with next to no chance.
+            if left[i] == 0 or sizes[i] > room:
                 sound = False
             elif i >= first_filler:
                 filler[i - first_filler] += 1
                 left[i] -= 1
-                a -= atoms[i]
-                p -= pairs[i]
+                room -= sizes[i]
             elif slot - opened == max_molecules:
                 sound = False
             else:
                 classes[slot] = i
                 slot += 1
                 left[i] -= 1
-                a -= atoms[i]
-                p -= pairs[i]
+                room -= sizes[i]
         if sound:
             packs += 1
             offsets[packs] = slot
             refused = 0
             continue
         refused += 1
-        for place_in_pack in range(opened, slot):
-            left[classes[place_in_pack]] += 1
+        for drawn in range(opened, slot):
+            left[classes[drawn]] += 1
         for one in range(num_filler):
             left[first_filler + one] += filler[one]
         slot = opened

@@ -7,15 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnpack.packing.entropy import Moments, fit_weights, moments_of_series
 from gnnpack.packing.pair_series import ways_to_go_on
 from gnnpack.packing.pair_units import UnitClasses
 
 _MAX_TRIALS = 50
 # Expected molecules that a law may be off by, over all classes and packs.
 _TOLERANCE = 0.05
-# exp(5) is as far as a weight may move before the curvature is measured again.
-_LONGEST_STEP = 5.0
-_LEAST_DAMPING, _DAMPING_FACTOR = 1e-12, 8.0
 
 
 class PackLaw(NamedTuple):
@@ -35,50 +33,27 @@ class PackLaw(NamedTuple):
     molecules: tuple[float, float]
 
 
-class _Moments(NamedTuple):
-    log_total: float
-    expected: NDArray[np.float64]
-    covariance: NDArray[np.float64]
-    ways: NDArray[np.float64]
-
-
 def fit_pack_law(
     classes: UnitClasses, packs: int, start: NDArray[np.float64] | None = None
 ) -> PackLaw:
     """The law under which a pack holds counts / packs molecules of each class, in expectation.
 
-    Of all distributions of packs with these expectations it has most entropy relative to drawing
-    class by class (Jaynes 1957). Found by Newton's method on the convex dual, damped as by
-    Levenberg and Marquardt. Where no packs have these means, or only just, weights run away and
-    an error stays: these are molecules that do not find company.
+    Of most entropy relative to drawing class by class, see `fit_weights`. An error that stays
+    counts molecules that do not find company.
     start: (C,) weights to begin with. packs: enough to hold all atoms and units.
     """
     target = classes.counts / packs
-    weights = target / target.sum() if start is None else start
     end = _end(classes, target)
-    moments = _moments(classes, weights, end)
-    loss, damping = _loss(moments, weights, target), _LEAST_DAMPING
-    for _ in range(_MAX_TRIALS):
-        if not np.isfinite(loss) or _error(moments, target) * packs < _TOLERANCE:
-            break
-        step = _step(moments, target, damping)
-        if np.abs(step).max() < _LONGEST_STEP:
-            moved = weights * np.exp(step)
-            trial = _moments(classes, moved, end)
-            trial_loss = _loss(trial, moved, target)
-            # A rounding error upwards is no rise.
-            if trial_loss <= loss + 1e-13:
-                weights, moments, loss = moved, trial, trial_loss
-                damping = max(damping / _DAMPING_FACTOR, _LEAST_DAMPING)
-                continue
-        damping = max(damping * _DAMPING_FACTOR, 1e-9)
+    fit = fit_weights(
+        lambda weights: _moments(classes, weights, end),
+        target,
+        start,
+        tolerance=_TOLERANCE / packs,
+        max_trials=_MAX_TRIALS,
+    )
+    moments = fit.moments
     molecules = float(moments.expected.sum()), float(max(moments.covariance.sum(), 0.0)) ** 0.5
-    error = _error(moments, target) * packs
-    return PackLaw(weights, end, moments.ways, packs, error, molecules)
-
-
-def _error(moments: _Moments, target: NDArray[np.float64]) -> float:
-    return float(np.abs(moments.expected - target).sum())
+    return PackLaw(fit.weights, end, moments.series, packs, fit.error * packs, molecules)
 
 
 def _end(classes: UnitClasses, target: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -97,27 +72,18 @@ def _end(classes: UnitClasses, target: NDArray[np.float64]) -> NDArray[np.float6
 
 def _moments(
     classes: UnitClasses, weights: NDArray[np.float64], end: NDArray[np.float64]
-) -> _Moments:
+) -> Moments:
     """Mean and covariance of the molecules of each class in a pack."""
     atoms, units, molecules = classes.atoms, classes.units, classes.room.molecules
     levels = 1 if molecules is None else molecules + 1
     ways = ways_to_go_on(atoms, units, weights, end, levels, powers=3)
-    total = ways[0, -1, -1, -1]
-    none = _Moments(-np.inf, np.zeros_like(weights), np.eye(weights.size), np.zeros_like(ways[0]))
-    if not 0.0 < total < np.inf:
-        return none
-    # Weights that are far too large overflow, and are found out below.
-    with np.errstate(over="ignore", invalid="ignore"):
-        # A sequence through a class is one before it and one after it, so a power more.
-        expected = weights * _before_the_end(ways[1], atoms, units, 1) / total
-        together = _before_the_end(
-            ways[2], np.add.outer(atoms, atoms), np.add.outer(units, units), 2
-        )
-        covariance = 2.0 * np.outer(weights, weights) * together / total
-        covariance += np.diag(expected) - np.outer(expected, expected)
-    if not (np.isfinite(covariance).all() and np.isfinite(ways[0]).all()):
-        return none
-    return _Moments(float(np.log(total)), expected, covariance, ways[0])
+    to_come = {
+        1: (atoms, units),
+        2: (np.add.outer(atoms, atoms), np.add.outer(units, units)),
+    }
+    return moments_of_series(
+        weights, ways, lambda power, number: _before_the_end(power, *to_come[number], number)
+    )
 
 
 def _before_the_end(
@@ -130,24 +96,3 @@ def _before_the_end(
     return np.where(
         inside, ways[max(level, 0), np.where(inside, a, 0), np.where(inside, p, 0)], 0.0
     )
-
-
-def _loss(moments: _Moments, weights: NDArray[np.float64], target: NDArray[np.float64]) -> float:
-    if not np.isfinite(moments.log_total) or (weights <= 0.0).any():
-        return np.inf
-    return moments.log_total - float((target * np.log(weights)).sum())
-
-
-def _step(moments: _Moments, target: NDArray[np.float64], damping: float) -> NDArray[np.float64]:
-    """Newton's step of the logarithms of the weights, scaled to a diagonal of 1 and damped.
-
-    A class far rarer than it should be has next to no curvature of its own; that of its target
-    lets its weight grow by a factor e, and no step of all others fail on it.
-    """
-    gradient = moments.expected - target
-    diagonal = np.diag(moments.covariance) + np.maximum(-gradient, 0.0)
-    scale = 1.0 / np.sqrt(diagonal * (1.0 + damping) + 1e-15)
-    matrix = moments.covariance * np.outer(scale, scale)
-    # Where packs are always full one direction has no curvature.
-    matrix[np.diag_indices_from(matrix)] = 1.0 + 1e-14 + damping
-    return np.asarray(-scale * np.linalg.solve(matrix, scale * gradient))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnpack.packing.draw_packs import DrawTable, draw_packs, draw_table
-from gnnpack.packing.fill_law import Budget, FillLaw, fit_fill_law
+from gnnpack.packing.fill_law import FillLaw, fit_fill_law
 from gnnpack.packing.optimal import fewest_packs
 from gnnpack.packing.pair_types import PacksOfTypes
 from gnnpack.packing.shape import PackShape
@@ -24,7 +24,7 @@ _DEVIATIONS, _PACKS_MORE = 4, 30
 # A rest of more packs is drawn too, if a law fits it: patterns would not pack it at random.
 _SMALL_REST = 100
 # A law that can be had at all is found in fewer. For the whole it is worth looking longer.
-_STEPS_FOR_ALL, _STEPS_FOR_REST = 40, 12
+_TRIALS_FOR_ALL, _TRIALS_FOR_REST = 60, 16
 # A tenth of a second, compiled; molecules of a few dozen sizes take a hundredth of that.
 _LP_STEPS_FOR_REST = 3 * 10**8
 
@@ -45,8 +45,8 @@ class RandomPacks:
         assert shape.num_atoms is not None, "check_sizes refuses a shape without num_atoms"
         # HydroNet's sizes are multiples of 3: a third of the states.
         self._unit = reduce(gcd, sizes.tolist())
-        self._budget = Budget(shape.num_atoms // self._unit)
-        least = -(-int(sizes @ counts) // (self._budget.atoms * self._unit))
+        self._capacity = shape.num_atoms // self._unit
+        least = -(-int(sizes @ counts) // (self._capacity * self._unit))
         self._sizes, self._counts, self._shape = sizes, counts, shape
         self._packs = max(packs, least)
 
@@ -57,7 +57,7 @@ class RandomPacks:
         and the key, with or without numba.
         """
         num_sizes = self._sizes.size
-        if num_sizes > _MOST_SIZES or (self._budget.atoms + 1) * num_sizes > _LARGEST_TABLE:
+        if num_sizes > _MOST_SIZES or (self._capacity + 1) * num_sizes > _LARGEST_TABLE:
             return None
         places = np.empty(int(self._counts.sum()), dtype=np.int32)
         parts: list[NDArray[np.int64]] = []
@@ -76,22 +76,21 @@ class RandomPacks:
 
     @cached_property
     def _table(self) -> DrawTable:
-        law = self._law(self._counts, self._packs, _STEPS_FOR_ALL)
+        law = self._law(self._counts, self._packs, _TRIALS_FOR_ALL)
         units, _ = self._classes(self._counts, self._packs)
-        return draw_table(units, np.zeros_like(units), law.weights, self._budget)
+        return draw_table(units, law.weights, self._capacity)
 
     def _table_for(self, counts: NDArray[np.int64], packs: int) -> DrawTable | None:
         """The table of a rest; None where no law has its means, to a molecule."""
-        law = self._law(counts, packs, _STEPS_FOR_REST)
+        law = self._law(counts, packs, _TRIALS_FOR_REST)
         if law.error * packs > 1.0:
             return None
         units, _ = self._classes(counts, packs)
-        return draw_table(units, np.zeros_like(units), law.weights, self._budget)
+        return draw_table(units, law.weights, self._capacity)
 
-    def _law(self, counts: NDArray[np.int64], packs: int, max_steps: int) -> FillLaw:
+    def _law(self, counts: NDArray[np.int64], packs: int, max_trials: int) -> FillLaw:
         units, counts = self._classes(counts, packs)
-        no_pairs = np.zeros_like(units)
-        return fit_fill_law(units, no_pairs, counts, self._budget, packs, max_steps=max_steps)
+        return fit_fill_law(units, counts, self._capacity, packs, max_trials)
 
     def _drawn(
         self,
@@ -107,7 +106,6 @@ class RandomPacks:
         drawn = draw_packs(
             table,
             units,
-            np.zeros_like(units),
             with_filler,
             packs - min(_DEVIATIONS * isqrt(packs) + _PACKS_MORE, -(-packs // 2)),
             num_filler=units.size - there.size,
@@ -127,7 +125,7 @@ class RandomPacks:
         """Units and counts of the sizes that are there, filler of one unit last if any."""
         there = np.flatnonzero(counts)
         units, counts = self._sizes[there] // self._unit, counts[there]
-        filler = packs * self._budget.atoms - int(units @ counts)
+        filler = packs * self._capacity - int(units @ counts)
         assert filler >= 0, "drawn packs are full, so the rest fits the packs that are left"
         if filler:
             units, counts = np.append(units, 1), np.append(counts, filler)

@@ -74,13 +74,19 @@ def take(slots: NDArray[np.int64], queues: NDArray[np.int64], kind: int, slot: i
 
 
 def put_back(slots: NDArray[np.int64], queues: NDArray[np.int64], kind: int, slot: int) -> None:
-    """Put a molecule that was taken at the head of its queue."""
-    if queues[COUNT, kind] == 0:
-        slots[FOLLOWING, slot] = -1
-        queues[LAST, kind] = slot
+    """Put a molecule that was taken back to its place: queues are in the order of arrival."""
+    before = -1
+    after = queues[FIRST, kind] if queues[COUNT, kind] > 0 else -1
+    while after >= 0 and slots[ARRIVED, after] < slots[ARRIVED, slot]:
+        before = after
+        after = slots[FOLLOWING, after]
+    slots[FOLLOWING, slot] = after
+    if before < 0:
+        queues[FIRST, kind] = slot
     else:
-        slots[FOLLOWING, slot] = queues[FIRST, kind]
-    queues[FIRST, kind] = slot
+        slots[FOLLOWING, before] = slot
+    if after < 0:
+        queues[LAST, kind] = slot
     queues[COUNT, kind] += 1
 
 

@@ -37,7 +37,7 @@ def check_chunk(
     shape: PackShape,
     fed: int,
 ) -> NDArray[np.int64]:
-    """Numbers, atoms and pairs of molecules, (3, M) int64; pairs are 0 where none are given.
+    """Numbers, atoms and pairs of molecules, (3, M) int64; pairs are 0 where they have no limit.
 
     numbers: None goes on counting from `fed`. ValueError: a column that is not 1-D, not of
     integers or not as long as num_atoms; a molecule that has no atoms, or does not fit `shape`.
@@ -46,19 +46,27 @@ def check_chunk(
     chunk = np.zeros((3, atoms.size), dtype=np.int64)
     chunk[0] = np.arange(fed, fed + atoms.size)
     if numbers is not None:
-        chunk[0] = _column("numbers", numbers, atoms.size)
+        chunk[0] = _numbers(numbers, atoms.size)
     _check_range("num_atoms", "atoms", atoms, chunk[0], 1, shape.num_atoms, shape)
     chunk[1] = atoms
     if num_pairs is not None:
         pairs = _column("num_pairs", num_pairs, atoms.size)
         _check_range("num_pairs", "pairs", pairs, chunk[0], 0, shape.num_pairs, shape)
-        chunk[2] = pairs
+        # Without a limit nobody asks for them.
+        chunk[2] = 0 if shape.num_pairs is None else pairs
     elif shape.num_pairs is not None:
         raise ValueError(
             f"shape.num_pairs={shape.num_pairs} needs the pairs of every molecule; "
             "pass num_pairs, or set shape.num_pairs=null"
         )
     return chunk
+
+
+def _numbers(numbers: ArrayLike, size: int) -> NDArray[Any]:
+    column = _column("numbers", numbers, size)
+    if column.size and int(column.max()) >= 2**63:
+        raise ValueError(f"numbers holds {column.max()}; packs are of int64, give smaller ones")
+    return column
 
 
 def _column(name: str, values: ArrayLike, size: int | None = None) -> NDArray[Any]:

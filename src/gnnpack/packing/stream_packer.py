@@ -108,12 +108,13 @@ class StreamingPacker:
     def finish(self) -> list[NDArray[np.int64]]:
         """The packs of all molecules that still wait; nothing can be fed after it."""
         self._finishing = True
+        # Some may have been given by `pack` already.
         packs = _split(self.last_packs())[self._last_given :]
         self._last_given += len(packs)
         return packs
 
     def last_packs(self) -> Packs:
-        """What `finish` gives first, (molecules, offsets), without finishing."""
+        """The packs of all that still wait, as in `take_in`; changes nothing."""
         if self.num_waiting == 0:
             return join_packs([])
         if self._shape.num_pairs is not None:

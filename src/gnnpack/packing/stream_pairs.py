@@ -58,8 +58,7 @@ def choose_within_pairs(
             held = drawn
             for place in range(held):
                 packed[opened + place] = trial[place]
-        # The last taken first, so that queues are again as they were.
-        for place in range(drawn - 1, -1, -1):
+        for place in range(drawn):
             kind = kind_of(slots[ATOMS, trial[place]], limits[GRAIN])
             put_back(slots, queues, kind, trial[place])
         trials += 1
