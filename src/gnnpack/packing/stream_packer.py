@@ -34,7 +34,7 @@ class StreamingPacker:
     all packs end exactly full. A size weighs the fourth power of how many of it wait. So what
     piles up is drawn more, until packs use up every size as fast as it comes, and the data need
     not be known (long queues first, as in Tassiulas and Ephremides 1992, IEEE Trans. Automat.
-    Contr. 37, 1936-1948). A molecule that waits while 8 buffers of others go by begins a pack.
+    Contr. 37, 1936-1948). A molecule that waits while 8 buffers of others go by begins the next pack.
     Under a limit on pairs, molecules are exchanged for others of their size once a pack is drawn.
     `finish` packs the rest by `optimal`, or under a limit on pairs as before.
 

@@ -27,7 +27,7 @@ from gnnpack.packing.stream_buffer import (
     take,
 )
 from gnnpack.packing.stream_draw import draw_pack
-from gnnpack.packing.stream_weights import ACTIVE, KIND, UNIT
+from gnnpack.packing.stream_weights import ACTIVE, KIND, OVERDUE, UNIT
 
 # Packs drawn, at most, of which the one is taken that loses least.
 _TRIALS = 8
@@ -82,12 +82,14 @@ def mend_pairs(
     is missing of them is lost, and the pairs usual for the atoms that are missing.
     """
     usual = marks[ALL_PAIRS] / marks[ALL_ATOMS]
+    # A molecule that is overdue stays.
+    fixed = 1 if marks[OVERDUE] >= 0 else 0
     atoms, pairs = sum_up(slots, trial, held)
     most = limits[MAX_PAIRS]
     least = min(usual * atoms, 0.999 * most)
-    pairs = exchange(slots, queues, limits, trial, held, pairs, least)
+    pairs = exchange(slots, queues, limits, trial, fixed, held, pairs, least)
     if pairs > most:
-        held = leave_out(slots, queues, limits, trial, held, pairs)
+        held = leave_out(slots, queues, limits, trial, fixed, held, pairs)
         held = top_up(slots, queues, marks, limits, kinds, trial, held)
     atoms, pairs = sum_up(slots, trial, held)
     units_missing = (limits[MAX_ATOMS] - atoms) // marks[UNIT]
@@ -108,14 +110,15 @@ def exchange(
     queues: NDArray[np.int64],
     limits: NDArray[np.int64],
     trial: NDArray[np.int64],
+    fixed: int,
     held: int,
     pairs: int,
     least: float,
 ) -> int:
-    """Exchange trial[:held] for others of their kinds until pairs are right; how many then."""
+    """Exchange trial[fixed:held] for others of their kinds until pairs are right; how many then."""
     most = limits[MAX_PAIRS]
     place = held - 1
-    while place >= 0 and not least <= pairs <= most:
+    while place >= fixed and not least <= pairs <= most:
         slot = trial[place]
         kind = kind_of(slots[ATOMS, slot], limits[GRAIN])
         others = pairs - slots[PAIRS, slot]
@@ -147,16 +150,17 @@ def leave_out(
     queues: NDArray[np.int64],
     limits: NDArray[np.int64],
     trial: NDArray[np.int64],
+    fixed: int,
     held: int,
     pairs: int,
 ) -> int:
-    """Put molecules of trial[:held] back until the limit is kept; how many are held then.
+    """Put molecules of trial[fixed:held] back until the limit is kept; how many are held then.
 
     The smallest molecule that is enough, or, if none is, the one with most pairs.
     """
     while pairs > limits[MAX_PAIRS]:
-        out = 0
-        for place in range(1, held):
+        out = fixed
+        for place in range(fixed + 1, held):
             enough = pairs - slots[PAIRS, trial[place]] <= limits[MAX_PAIRS]
             was_enough = pairs - slots[PAIRS, trial[out]] <= limits[MAX_PAIRS]
             if enough and was_enough:

@@ -39,7 +39,7 @@ def plan_line(
     return (
         f"plan   {packer}: {num_packs:,} packs of {atoms_per_pack} atoms "
         f"(proven lower bound {lower_bound:,}), "
-        f"{100 * atom_efficiency:.2f} % of atom slots filled, "
+        f"{_percent(atom_efficiency)} % of atom slots filled, "
         f"{num_molecules / max(num_packs, 1):.2f} molecules a pack"
     )
 
@@ -51,3 +51,16 @@ def model_line(name: str, *, num_parameters: int) -> str:
     'model  schnet: 186,101 parameters'
     """
     return f"model  {name}: {num_parameters:,} parameters"
+
+
+def _percent(share: float) -> str:
+    """Two digits after the point, or as many as tell a share from all of it.
+
+    >>> _percent(0.98646), _percent(0.999994), _percent(1.0)
+    ('98.65', '99.9994', '100.00')
+    """
+    for digits in range(2, 9):
+        text = f"{100 * share:.{digits}f}"
+        if share == 1.0 or float(text) < 100.0:
+            break
+    return text
