@@ -9,13 +9,30 @@ import torch
 from gnnpack.batching import PackBatch, PackSource, assemble
 from gnnpack.packing import (
     PackShape,
+    best_fit_decreasing,
     first_fit_decreasing,
     lpfhp,
     next_fit,
     one_per_pack,
+    optimal,
+    random_exact,
+    spfhp,
+    streaming,
+    tuple_packing,
 )
 
-PACKERS = [one_per_pack, next_fit, first_fit_decreasing, lpfhp]
+PACKERS = [
+    one_per_pack,
+    next_fit,
+    first_fit_decreasing,
+    best_fit_decreasing,
+    spfhp,
+    lpfhp,
+    tuple_packing,
+    streaming,
+    optimal,
+    random_exact,
+]
 
 
 def make_source(num_molecules: int = 40, seed: int = 0, largest: int = 14) -> PackSource:

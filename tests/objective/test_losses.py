@@ -51,13 +51,13 @@ def test_loss_is_the_mean_over_real_molecules(batch, objective):
     accumulation=st.sampled_from([1, 2, 3]),
     num_atoms=st.integers(14, 40),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_gradient_of_an_update_does_not_know_how_it_was_cut(
     packer, objective, world_size, accumulation, num_atoms
 ):
     """Mean over executors of the micro-batch gradients = gradient of one molecule-wise mean."""
     source = make_source(30)
-    plan = packer(source.num_atoms, PackShape(num_atoms))
+    plan = packer(source.num_atoms, PackShape(num_atoms)).epoch(0, 1)
     # One update that holds every pack, completed with empty ones.
     parts = world_size * accumulation
     per_update = -(-plan.num_packs // parts) * parts

@@ -197,12 +197,14 @@ def test_other_seed_other_packs():
     assert packs(one) != packs(other)
 
 
-@pytest.mark.parametrize("rare", [3, 29, 31])
-def test_a_rare_size_does_not_wait_for_ever(rare):
+@pytest.mark.parametrize("rare, pairs", [(3, 9), (29, 90), (31, 50), (18, 110), (18, 0)])
+@pytest.mark.parametrize("shape", [PackShape(54), PackShape(54, 169)])
+def test_what_is_rare_does_not_wait_for_ever(rare, pairs, shape):
     common = np.random.RandomState(0).choice([17, 18, 19], 20_000)
-    common[100] = rare
-    packer = StreamingPacker(PackShape(54), buffer=256)
-    made = packer.feed(common)
+    num_pairs = 3 * common + np.random.RandomState(1).randint(-5, 6, common.size)
+    common[100], num_pairs[100] = rare, pairs
+    packer = StreamingPacker(shape, buffer=256)
+    made = packer.feed(common, num_pairs)
     place = next(i for i, pack in enumerate(made) if 100 in pack.tolist())
     assert max(int(pack.max()) for pack in made[: place + 1]) < 100 + 9 * 256
 

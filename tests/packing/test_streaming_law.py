@@ -122,7 +122,7 @@ def test_the_molecule_nearest_to_what_is_wanted_is_exchanged_in(pairs, limit, le
     state, limits = with_pairs(pairs, limit)
     take(state.slots, state.queues, 5, 0)
     trial = np.array([0])
-    found = exchange(state.slots, state.queues, limits, trial, 1, pairs[0], float(least))
+    found = exchange(state.slots, state.queues, limits, trial, 0, 1, pairs[0], float(least))
     assert found == pairs[trial[0]]
     assert max(least - found, 0) == min(max(least - held, 0) for held in pairs)
     assert sorted([*queue(state, 5), int(trial[0])]) == list(range(len(pairs)))
@@ -137,7 +137,7 @@ def test_a_pack_over_its_pairs_is_cut_and_filled_again(pairs, limit):
     for slot in range(drawn):
         take(state.slots, state.queues, 5, slot)
     over = sum(pairs[:drawn])
-    held = leave_out(state.slots, state.queues, limits, trial, drawn, over)
+    held = leave_out(state.slots, state.queues, limits, trial, 0, drawn, over)
     assert sum(pairs[slot] for slot in trial[:held]) <= limit
     if over > limit and over - max(pairs[:drawn]) <= limit:
         assert held == drawn - 1
