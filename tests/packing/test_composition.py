@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnnpack.packing import PackShape, lpfhp, next_fit, optimal, packer_name
-from gnnpack.packing.compiled import compiled
+from gnnpack.packing.compiled import linked
 from gnnpack.packing.composition import composition_of, deal
 from gnnpack.packing.ordering import (
     exchange_places,
@@ -40,7 +40,7 @@ def test_shuffle_is_the_same_compiled_and_plain(lengths, key, dtype):
     starts = np.concatenate([[0], np.cumsum(lengths)])
     values = np.arange(starts[-1]).astype(dtype)
     one, other = values.copy(), values.copy()
-    compiled(exchange_places)(one, starts, np.uint64(key))
+    linked(exchange_places)(one, starts, np.uint64(key))
     exchange_places_by_list(other, starts, np.uint64(key))
     np.testing.assert_array_equal(one, other)
     for start, stop in zip(starts[:-1], starts[1:]):

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnnpack.packing import PackShape
+from gnnpack.packing.compiled import _stamp, linked
+from gnnpack.packing.random_numbers import unit
 from gnnpack.packing.stream_buffer import FED, FIRST, FOLLOWING, admit, put_back, release, take
-from gnnpack.packing.stream_compiled import _stamp, linked
-from gnnpack.packing.stream_draw import draw, draw_place
+from gnnpack.packing.stream_draw import draw_place
 from gnnpack.packing.stream_pairs import exchange, leave_out, top_up
 from gnnpack.packing.stream_state import empty_state, limits_of
 from gnnpack.packing.stream_weights import (
@@ -153,7 +154,7 @@ def test_a_pack_over_its_pairs_is_cut_and_filled_again(pairs, limit):
 def test_random_numbers_are_even():
     key = np.uint64(12345)
     with np.errstate(over="ignore"):
-        drawn = np.array([draw(key, number) for number in range(4000)])
+        drawn = np.array([unit(key, number) for number in range(4000)])
     assert 0.0 <= drawn.min() <= drawn.max() < 1.0
     assert np.unique(drawn).size == 4000
     np.testing.assert_allclose(np.histogram(drawn, 8, (0, 1))[0] / 500, 1.0, atol=0.15)
@@ -202,6 +203,6 @@ def test_slots_are_used_again():
 def test_a_compiled_kernel_is_known_by_its_parts():
     assert _stamp(weigh) != _stamp(draw_place)
     assert linked(weigh).__name__ == "weigh"
-    scope = dict(draw.__globals__, _ONE=1.0)
-    other = type(draw)(draw.__code__, scope, "draw")
-    assert _stamp(draw) != _stamp(other)
+    scope = dict(unit.__globals__, _UNIT=1.0)
+    other = type(unit)(unit.__code__, scope, "unit")
+    assert _stamp(unit) != _stamp(other)

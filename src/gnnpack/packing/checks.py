@@ -62,7 +62,8 @@ def check_sizes(
             raise ValueError(
                 f"{packer} fills packs by atoms alone and cannot keep "
                 f"shape.num_pairs={shape.num_pairs}; set shape.num_pairs=null or choose a packer "
-                "that knows pairs (optimal, streaming, tuple_packing, next_fit, one_per_pack)"
+                "that knows pairs (random_exact, optimal, streaming, tuple_packing, next_fit, "
+                "one_per_pack)"
             )
         if pairs is None:
             raise ValueError(

@@ -7,17 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnpack.packing.compiled import compiled
+from gnnpack.packing.compiled import linked
 from gnnpack.packing.fill_law import fill_series
+from gnnpack.packing.random_numbers import unit
 
 # Packs thrown away one after the other before a law is taken to be used up.
 _MAX_REFUSED = 1000
-
-# As in `ordering`: draw i of a key is a hash of key + i * _STRIDE.
-_STRIDE = np.uint64(0x9E3779B97F4A7C15)
-_FIRST = np.uint64(0xBF58476D1CE4E5B9)
-_SECOND = np.uint64(0x94D049BB133111EB)
-_UNIT = 2.0**-53
 
 
 class DrawTable(NamedTuple):
@@ -44,7 +39,7 @@ def draw_table(sizes: NDArray[np.int64], weights: NDArray[np.float64], capacity:
     series = fill_series(sizes, weights, capacity)[0]
     keep = np.zeros((series.size, sizes.size))
     other = np.zeros((series.size, sizes.size), dtype=np.int32)
-    (compiled(fill_aliases) or fill_aliases)(sizes, weights, series, keep, other)
+    linked(fill_aliases)(sizes, weights, series, keep, other)
     return DrawTable(keep, other)
 
 
@@ -71,7 +66,7 @@ def draw_packs(
     most = slots if max_molecules is None else max_molecules
     classes = np.empty(slots, dtype=np.int32) if into is None else into
     offsets = np.zeros(num_packs + 1, dtype=np.int64)
-    kernel = compiled(draw_classes) or draw_classes
+    kernel = linked(draw_classes)
     # Hashes are numbers modulo 2**64.
     with np.errstate(over="ignore"):
         packs = kernel(*table, sizes, left, num_filler, most, np.uint64(key), classes, offsets)
@@ -139,18 +134,15 @@ def draw_classes(
     packs = 0
     slot = 0
     refused = 0
-    draw = np.uint64(key)
+    draws = 0
     while packs < offsets.size - 1 and refused < _MAX_REFUSED:
         room = keep.shape[0] - 1
         opened = slot
         filler[:] = 0
         sound = True
         while sound and room > 0:
-            draw = draw + _STRIDE
-            hashed = (draw ^ (draw >> np.uint64(30))) * _FIRST
-            hashed = (hashed ^ (hashed >> np.uint64(27))) * _SECOND
-            hashed = (hashed ^ (hashed >> np.uint64(31))) >> np.uint64(11)
-            place = np.float64(np.int64(hashed)) * _UNIT * num_classes
+            draws += 1
+            place = unit(key, draws) * num_classes
             i = np.int64(place)
             if place - i >= keep[room, i]:
                 i = np.int64(other[room, i])

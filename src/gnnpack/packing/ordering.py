@@ -7,18 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnpack.packing.compiled import compiled, compiled_if_large
+from gnnpack.packing.compiled import compiled, compiled_if_large, linked
+from gnnpack.packing.random_numbers import unit
 
 # Fewer exchanges than this are made by plain Python before numba is imported.
 _WORTH_COMPILING = 2**14
 _DRAWS = 512
-
-# SplitMix64 (Steele, Lea, Flood 2014): draw i of a key is a hash of key + i * _STRIDE, so any
-# draw can be had alone, by compiled code and by numpy alike.
-_STRIDE = np.uint64(0x9E3779B97F4A7C15)
-_FIRST = np.uint64(0xBF58476D1CE4E5B9)
-_SECOND = np.uint64(0x94D049BB133111EB)
-_UNIT = 2.0**-53
 
 
 def stable_order(values: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
@@ -70,8 +64,10 @@ def shuffle_blocks(values: NDArray[Any], starts: NDArray[np.int64], key: np.uint
     values: (M,); starts: (B+1,) int64 rising from 0 to M. Fisher and Yates with one draw a place,
     uniform to 2**-53; a pure function of (starts, key), with or without numba.
     """
-    kernel = compiled(exchange_places) if values.size >= _WORTH_COMPILING else None
-    (kernel or exchange_places_by_list)(values, starts, key)
+    if values.size >= _WORTH_COMPILING and compiled(exchange_places) is not None:
+        linked(exchange_places)(values, starts, key)
+    else:
+        exchange_places_by_list(values, starts, key)
 
 
 def shuffle_the_rest(values: NDArray[Any], num_drawn: int, key: np.uint64) -> None:
@@ -84,7 +80,7 @@ def shuffle_the_rest(values: NDArray[Any], num_drawn: int, key: np.uint64) -> No
         shuffle_blocks(values, np.array([0, values.size]), key)
         return
     places = np.arange(num_drawn, values.size)[::-1]
-    draws = _units(key, places)
+    draws = unit(key, places)
     others = (draws * (places + 1)).astype(np.int64)
     for one, other in zip(places.tolist(), others.tolist()):
         held = values[one]
@@ -102,12 +98,8 @@ def exchange_places(values: NDArray[Any], starts: NDArray[np.int64], key: np.uin
         while top > start:
             num_draws = min(_DRAWS, top - start)
             for i in range(num_draws):
-                draw = key + np.uint64(top - i) * _STRIDE
-                draw = (draw ^ (draw >> np.uint64(30))) * _FIRST
-                draw = (draw ^ (draw >> np.uint64(27))) * _SECOND
-                draw = (draw ^ (draw >> np.uint64(31))) >> np.uint64(11)
-                unit = np.float64(np.int64(draw)) * _UNIT
-                others[i] = start + np.int64(unit * np.float64(top - i - start + 1))
+                drawn = unit(key, top - i)
+                others[i] = start + np.int64(drawn * np.float64(top - i - start + 1))
             for i in range(num_draws):
                 held = values[top - i]
                 values[top - i] = values[others[i]]
@@ -121,17 +113,8 @@ def exchange_places_by_list(
     """`shuffle_blocks` without numba: draws by numpy, exchanges by plain Python."""
     place = np.arange(values.size, dtype=np.int64)
     start = np.repeat(starts[:-1], np.diff(starts))
-    others = start + (_units(key, place) * (place - start + 1)).astype(np.int64)
+    others = start + (unit(key, place) * (place - start + 1)).astype(np.int64)
     held = values.tolist()
     for one, other in zip(reversed(range(len(held))), others[::-1].tolist()):
         held[one], held[other] = held[other], held[one]
     values[:] = held
-
-
-def _units(key: np.uint64, draws: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Draws number `draws` (D,) of a key, each in [0, 1)."""
-    draw = key + draws.astype(np.uint64) * _STRIDE
-    draw = (draw ^ (draw >> np.uint64(30))) * _FIRST
-    draw = (draw ^ (draw >> np.uint64(27))) * _SECOND
-    draw = (draw ^ (draw >> np.uint64(31))) >> np.uint64(11)
-    return np.asarray(draw.astype(np.int64) * _UNIT)

@@ -7,19 +7,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnpack.packing.compiled import linked
 from gnnpack.packing.pair_law import PackLaw
 from gnnpack.packing.pair_units import UnitClasses
-from gnnpack.packing.stream_compiled import linked
+from gnnpack.packing.random_numbers import unit
 
 # Packs thrown away one after the other before the law is taken to be used up.
 _MAX_REFUSED = 200
 # Packs between two looks at which classes run out too soon.
 _PACKS_A_LOOK = 8
-
-_STRIDE = np.uint64(0x9E3779B97F4A7C15)
-_FIRST = np.uint64(0xBF58476D1CE4E5B9)
-_SECOND = np.uint64(0x94D049BB133111EB)
-_UNIT = 2.0**-53
 
 
 class Drawn(NamedTuple):
@@ -106,7 +102,7 @@ def draw_pack_by_pack(
             if not total > 0.0:
                 sound = False
                 break
-            threshold = draw_unit(key, draws) * total
+            threshold = unit(key, draws) * total
             draws += 1
             if threshold < stopping or total == stopping:
                 break
@@ -134,13 +130,3 @@ def draw_pack_by_pack(
             left[drawn[place]] += 1
         slot = opened
     return packs
-
-
-def draw_unit(key: np.uint64, number: int) -> float:
-    """The number-th random number of a key, even in [0, 1)."""
-    # As in `ordering`: a hash of key + number * _STRIDE.
-    draw = key + np.uint64(number) * _STRIDE
-    draw = (draw ^ (draw >> np.uint64(30))) * _FIRST
-    draw = (draw ^ (draw >> np.uint64(27))) * _SECOND
-    draw = (draw ^ (draw >> np.uint64(31))) >> np.uint64(11)
-    return np.float64(np.int64(draw)) * _UNIT

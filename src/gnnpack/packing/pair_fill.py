@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnpack.packing.pair_draw import draw_unit
+from gnnpack.packing.random_numbers import unit
 
 # Molecules drawn before a pack counts as closed, when they are too many in pairs.
 _REDRAWS = 12
@@ -131,7 +131,7 @@ def fill_at_random(
         for _ in range(_REDRAWS):
             if one >= 0 or end == 0:
                 break
-            other = waiting[int(draw_unit(key, drawn) * end)]
+            other = waiting[int(unit(key, drawn) * end)]
             drawn += 1
             if used[other] != attempt and second[other] <= p:
                 one = other

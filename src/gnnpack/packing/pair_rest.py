@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnpack.packing.compiled import linked
 from gnnpack.packing.pair_fill import pack_after_pack
 from gnnpack.packing.pair_types import PacksOfTypes, PairTypes
 from gnnpack.packing.pair_units import Room
-from gnnpack.packing.stream_compiled import linked
 
 # Molecules that a pack is chosen from.
 _BUFFER = 1024

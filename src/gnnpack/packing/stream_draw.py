@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnpack.packing.random_numbers import unit
 from gnnpack.packing.stream_buffer import (
     ATOMS,
     COUNT,
@@ -16,12 +17,6 @@ from gnnpack.packing.stream_buffer import (
     take,
 )
 from gnnpack.packing.stream_weights import ACTIVE, KIND, LEVELS, OVERDUE, REACH, UNIT, UNITS
-
-# SplitMix64, as in `ordering`.
-_STRIDE = np.uint64(0x9E3779B97F4A7C15)
-_FIRST = np.uint64(0xBF58476D1CE4E5B9)
-_SECOND = np.uint64(0x94D049BB133111EB)
-_ONE = 2.0**-53
 
 
 def draw_pack(
@@ -42,7 +37,7 @@ def draw_pack(
     held = 0
     while held < limits[MAX_MOLECULES] and left > 0:
         marks[DRAWN] += 1
-        random = draw(key, marks[DRAWN])
+        random = unit(key, marks[DRAWN])
         place = marks[OVERDUE] if held == 0 else -1
         if place < 0:
             place = draw_place(queues, marks, kinds, weights, ways, left, held, random)
@@ -59,15 +54,6 @@ def draw_pack(
         # A kind that is rounded up counts more units than its molecule takes.
         left = left - kinds[UNITS, place] if limits[GRAIN] == 1 else room // marks[UNIT]
     return held
-
-
-def draw(key: np.uint64, number: int) -> float:
-    """The number-th random number of the key, in [0, 1)."""
-    mixed = key + np.uint64(number) * _STRIDE
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * _FIRST
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * _SECOND
-    mixed = (mixed ^ (mixed >> np.uint64(31))) >> np.uint64(11)
-    return np.float64(np.int64(mixed)) * _ONE
 
 
 def draw_place(

@@ -63,12 +63,10 @@ def feed_within_pairs(
     packed: NDArray[np.int64],
     offsets: NDArray[np.int64],
 ) -> int:
-    """`feed` under a limit on pairs. Without molecules (3, 0), packs are made of all that wait."""
+    """`feed` under a limit on pairs."""
     packs = 0
-    place = 0
-    last = molecules.shape[1] == 0
-    while place < molecules.shape[1] or (last and marks[WAITING] > 0):
-        if last or marks[WAITING] == slots.shape[1]:
+    for place in range(molecules.shape[1]):
+        if marks[WAITING] == slots.shape[1]:
             opened, held = offsets[packs], 0
             old = are_stale(marks)
             while held == 0:
@@ -82,8 +80,6 @@ def feed_within_pairs(
             marks[OVERDUE] = -1
             packs += 1
             offsets[packs] = opened + held
-        if not last:
-            number, atoms, pairs = molecules[0, place], molecules[1, place], molecules[2, place]
-            admit(slots, queues, marks, limits[GRAIN], number, atoms, pairs)
-            place += 1
+        number, atoms, pairs = molecules[0, place], molecules[1, place], molecules[2, place]
+        admit(slots, queues, marks, limits[GRAIN], number, atoms, pairs)
     return packs

@@ -7,11 +7,11 @@ from typing import Any, Iterable, Iterator, Mapping, Tuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gnnpack.packing.compiled import linked
 from gnnpack.packing.optimal import optimal
 from gnnpack.packing.shape import PackShape
 from gnnpack.packing.stream_buffer import FED, WAITING
 from gnnpack.packing.stream_checks import check_chunk, check_settings
-from gnnpack.packing.stream_compiled import linked
 from gnnpack.packing.stream_fill import feed, feed_within_pairs
 from gnnpack.packing.stream_state import StreamState, empty_state, limits_of, read_state
 
@@ -34,9 +34,9 @@ class StreamingPacker:
     all packs end exactly full. A size weighs the fourth power of how many of it wait. So what
     piles up is drawn more, until packs use up every size as fast as it comes, and the data need
     not be known (long queues first, as in Tassiulas and Ephremides 1992, IEEE Trans. Automat.
-    Contr. 37, 1936-1948). A molecule that waits while 8 buffers of others go by begins the next pack.
-    Under a limit on pairs, molecules are exchanged for others of their size once a pack is drawn.
-    `finish` packs the rest by `optimal`, or under a limit on pairs as before.
+    Contr. 37, 1936-1948). A molecule that waits while 8 buffers of others go by begins the next
+    pack. Under a limit on pairs, molecules are exchanged for others of their size once a pack is
+    drawn. `finish` packs the rest by `optimal`.
 
     shape: num_atoms must be a number. buffer: several times the molecules of a pack; 256 is
     enough for most, and 2,048 fills packs better. ValueError: num_atoms None, buffer below 1,
@@ -103,7 +103,7 @@ class StreamingPacker:
             )
         if chunk.shape[1] == 0:
             return join_packs([])
-        return self._run(self._state, chunk)
+        return self._run(chunk)
 
     def finish(self) -> list[NDArray[np.int64]]:
         """The packs of all molecules that still wait; nothing can be fed after it."""
@@ -117,10 +117,8 @@ class StreamingPacker:
         """The packs of all that still wait, as in `take_in`; changes nothing."""
         if self.num_waiting == 0:
             return join_packs([])
-        if self._shape.num_pairs is not None:
-            return self._run(self._state.copy(), np.zeros((3, 0), dtype=np.int64))
-        numbers, atoms = self._state.waiting()
-        plan = optimal(atoms, self._shape).epoch(self._seed, 0)
+        numbers, atoms, pairs = self._state.waiting()
+        plan = optimal(atoms, self._shape, num_pairs=pairs).epoch(self._seed, 0)
         return numbers[plan.molecules], plan.offsets
 
     def pack(self, molecules: Iterable[int | tuple[int, int]]) -> Iterator[NDArray[np.int64]]:
@@ -171,12 +169,12 @@ class StreamingPacker:
         packer._last_given = int(state["last_given"])
         return packer
 
-    def _run(self, state: StreamState, chunk: NDArray[np.int64]) -> Packs:
+    def _run(self, chunk: NDArray[np.int64]) -> Packs:
         most = self.num_waiting + chunk.shape[1]
         molecules = np.empty(most, dtype=np.int64)
         offsets = np.zeros(most + 1, dtype=np.int64)
         loop = linked(feed if self._shape.num_pairs is None else feed_within_pairs)
-        slots, queues, marks, kinds, weights, ways = state
+        slots, queues, marks, kinds, weights, ways = self._state
         # The draws are meant to overflow; plain Python would warn of it.
         with np.errstate(over="ignore"):
             num_packs = loop(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnpack.packing.shape import PackShape
-from gnnpack.packing.stream_buffer import ARRIVED, ATOMS, FOLLOWING, NUMBER, SPARE
+from gnnpack.packing.stream_buffer import ARRIVED, FOLLOWING, SPARE
 from gnnpack.packing.stream_weights import OVERDUE, UNIT, blank_ways
 
 # Kinds of molecules that one pack may tell apart.
@@ -32,16 +32,15 @@ class StreamState(NamedTuple):
             slots.copy(), queues.copy(), marks.copy(), kinds.copy(), weights.copy(), ways.copy()
         )
 
-    def waiting(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Numbers and atoms of the molecules that wait, in the order they came, int64 (W,)."""
+    def waiting(self) -> NDArray[np.int64]:
+        """Numbers, atoms and pairs of the molecules that wait, (3, W), in the order they came."""
         waits = np.ones(self.slots.shape[1], dtype=np.bool_)
         slot = int(self.marks[SPARE])
         while slot >= 0:
             waits[slot] = False
             slot = int(self.slots[FOLLOWING, slot])
         slots = self.slots[:, waits]
-        slots = slots[:, np.argsort(slots[ARRIVED])]
-        return slots[NUMBER], slots[ATOMS]
+        return slots[:ARRIVED, np.argsort(slots[ARRIVED])]
 
 
 def limits_of(shape: PackShape) -> NDArray[np.int64]:
