@@ -38,7 +38,7 @@ def test_packs_are_full(known, buffer):
     plan = streaming(sizes, shape, buffer=buffer, seed=1)
     plan.validate()
     assert plan.atom_efficiency >= 0.999
-    assert plan.options == {"buffer": buffer}
+    assert plan.options == {"buffer": buffer, "shuffle": False}
 
 
 def test_near_what_is_possible_where_packs_cannot_be_full():
@@ -214,3 +214,13 @@ def test_sizes_that_change_on_the_way():
     early, late = drawn.randint(3, 12, 20_000), drawn.randint(20, 30, 20_000)
     plan = streaming(np.concatenate([early, late]), PackShape(128), buffer=512)
     assert plan.atom_efficiency > 0.99
+
+
+def test_a_shuffled_order_helps_sorted_data():
+    num_atoms = np.sort(molecules(QM9)[:20_000])
+    kept = streaming(num_atoms, PackShape(54), buffer=256)
+    drawn = streaming(num_atoms, PackShape(54), buffer=256, shuffle=True, seed=1)
+    drawn.validate()
+    assert kept.atom_efficiency < 0.95 < 0.995 < drawn.atom_efficiency
+    again = streaming(num_atoms, PackShape(54), buffer=256, shuffle=True, seed=1)
+    np.testing.assert_array_equal(again.molecules, drawn.molecules)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from gnnpack.packing.build import plan_from_packs
@@ -21,12 +22,14 @@ def streaming(
     num_pairs: ArrayLike | None = None,
     seed: int = 0,
     buffer: int = 2048,
+    shuffle: bool = False,
 ) -> PackPlan:
-    """Pack molecules in the order given, in one pass, with at most `buffer` of them waiting.
+    """Pack molecules in one pass, with at most `buffer` of them waiting.
 
     Exactly the packs that a `StreamingPacker` makes of the same order; for data that is read
     anew every epoch, or never ends, use that. Keeps all three limits. The partners of a molecule
-    are its neighbours in the order: shuffle data that is sorted.
+    are its neighbours in the order: sorted data fill packs badly. shuffle=False keeps the order
+    given, shuffle=True draws one from seed.
     num_atoms, num_pairs: (M,) integers. ValueError: see `StreamingPacker` and `check_sizes`.
 
     >>> plan = streaming([4, 3, 2, 3, 5, 1], PackShape(6), buffer=3)
@@ -35,18 +38,21 @@ def streaming(
     """
     checked = check_sizes(num_atoms, shape, num_pairs, packer="streaming", knows_pairs=True)
     packer = StreamingPacker(shape, buffer=buffer, seed=seed)
+    order = np.arange(checked.num_atoms.size)
+    if shuffle:
+        np.random.default_rng(seed).shuffle(order)
     parts = []
     for start in range(0, checked.num_atoms.size, _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
+        part = order[start : start + _AT_ONCE]
         pairs = None if checked.num_pairs is None else checked.num_pairs[part]
         parts.append(packer.take_in(checked.num_atoms[part], pairs))
     molecules, offsets = join_packs([*parts, packer.last_packs()])
     return plan_from_packs(
-        molecules,
+        order[molecules],
         offsets,
         checked,
         shape,
         packer="streaming",
         seed=seed,
-        options={"buffer": int(buffer)},
+        options={"buffer": int(buffer), "shuffle": shuffle},
     )
