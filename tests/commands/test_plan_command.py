@@ -153,7 +153,7 @@ def test_bad_arguments_say_what_is_wrong(plan, folder, sizes, arguments, said):
 
 def test_a_packer_of_molecules_gets_the_table_of_optimal(plan, folder, sizes):
     said = plan(sizes, "packer=next_fit", "save=plan.npz")
-    assert "next_fit packs molecule by molecule; these are the packs of optimal" in said
+    assert "packs of optimal, for next_fit packs molecule by molecule and may need more" in said
     assert PackPlan.load(folder / "plan.npz").packer == "next_fit"
     assert "correlation inside packs" in said
 

@@ -100,3 +100,9 @@ def test_a_limit_that_would_overflow(name):
     limits = {"num_atoms": 9, "num_pairs": 9, name: 2**62 + 1}
     with pytest.raises(ValueError, match=rf"shape.{name}=4611686018427387905 is more than 2\*\*62"):
         PackShape(**limits)
+
+
+@pytest.mark.parametrize("packer", PACKERS, ids=packer_name)
+def test_a_number_in_place_of_a_shape(packer):
+    with pytest.raises(ValueError, match=r"shape=48 is no PackShape; write PackShape\(48\)"):
+        packer([1, 2], 48)

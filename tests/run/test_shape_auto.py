@@ -7,6 +7,7 @@ import pytest
 from gnnpack.packing import PackShape, advise, lpfhp, one_per_pack, optimal, resolve_num_atoms
 from gnnpack.packing.checks import histogram
 from gnnpack.run import run
+from gnnpack.run.config_check import check_config
 from gnnpack.run.data import make_plans, open_data
 
 # A packer that works molecule by molecule gets the size of optimal.
@@ -40,3 +41,17 @@ def test_without_a_batch_size(small):
     cfg = small("shape=auto", "packer=optimal", "batch_size=null", "dataset.num_molecules=400")
     plan = make_plans(cfg, open_data(cfg))["train"]
     assert plan.atom_capacity >= plan.num_atoms.max()
+
+
+def test_auto_beside_other_limits(small):
+    cfg = small("packer=optimal", "shape.num_atoms=auto", "shape.num_pairs=500")
+    data = open_data(cfg)
+    plan = make_plans(cfg, data)["train"]
+    assert plan.shape.num_pairs == 500
+    advice = advise(*histogram(data.store.num_atoms), packer=optimal, batch_size=16)
+    assert plan.atom_capacity == advice.recommended.num_atoms
+
+
+def test_a_number_in_place_of_a_shape(small):
+    with pytest.raises(ValueError, match="shape is 40; give shape.num_atoms=... and so on"):
+        check_config(small("shape=40"))

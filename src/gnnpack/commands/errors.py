@@ -66,6 +66,11 @@ def message(error: BaseException) -> str:
 
 def _unknown_key(key: str) -> str:
     """Hydra would advise to add the key with a +; most often it is misspelt."""
+    if key.startswith("shape."):
+        return (
+            f"There is no setting {key!r} beside shape=auto, which stands for all three limits; "
+            "write shape.num_atoms=auto instead."
+        )
     near = [known for known in _default_keys() if known.split(".")[-1] == key.split(".")[-1]]
     near += difflib.get_close_matches(key, _default_keys(), n=1, cutoff=0.7)
     hint = f" Did you mean {' or '.join(dict.fromkeys(near))}?" if near else ""

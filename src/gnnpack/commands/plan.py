@@ -82,8 +82,8 @@ def advise_on(molecules: MoleculeSizes, settings: Settings) -> tuple[Advice, lis
     said = sentences(advice, sorted(set(named)))
     if settings.counted is not settings.packer:
         said.append(
-            f"{packer_name(settings.packer)} packs molecule by molecule; these are the packs of "
-            f"{advice.packer}, which shape=auto takes for it."
+            f"The table counts the packs of {advice.packer}, for {packer_name(settings.packer)} "
+            "packs molecule by molecule and may need more; shape=auto takes this size for it."
         )
     return advice, said
 

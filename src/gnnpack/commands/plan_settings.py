@@ -60,10 +60,17 @@ class Settings(NamedTuple):
 
 def parse_settings(arguments: Arguments) -> Settings:
     """Values from text; ValueError naming the argument that is none."""
-    from gnnpack.packing import next_fit, optimal, packer_name, random_exact
+    from gnnpack.packing import (
+        next_fit,
+        optimal,
+        packer_name,
+        random_exact,
+        streaming,
+        tuple_packing,
+    )
     from gnnpack.packing.advice import HISTOGRAM_PACKERS, can_advise
 
-    known: list[Packer] = [*HISTOGRAM_PACKERS, next_fit, random_exact]
+    known: list[Packer] = [*HISTOGRAM_PACKERS, next_fit, random_exact, streaming, tuple_packing]
     packers = {packer_name(packer): packer for packer in known}
     if arguments.packer not in packers:
         raise ValueError(f"packer={arguments.packer}; choose one of {', '.join(packers)}.")

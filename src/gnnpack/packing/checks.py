@@ -44,6 +44,8 @@ def check_sizes(
     ValueError: empty, not 1-D, not integers, sizes below 1, a molecule larger than the shape,
     a pair limit that the packer does not know or that has no pair counts, sums beyond 2**62.
     """
+    if not isinstance(shape, PackShape):
+        raise ValueError(f"{packer}: shape={shape!r} is no PackShape; write PackShape({shape!r})")
     if shape.num_atoms is None:
         raise ValueError(
             f"{packer}: shape.num_atoms is null; choose it with "

@@ -83,9 +83,9 @@ class PackPlan:
 
     @property
     def size_correlation(self) -> float | None:
-        """How alike in atoms the molecules of a pack are: 0 as by chance, 1 all equal.
+        """How alike in atoms the molecules of a pack are: 0 as by chance, about 1 when equal.
 
-        See `size_correlation.size_correlation`.
+        None where no pack holds two molecules. See `size_correlation.size_correlation`.
         """
         return size_correlation(self.num_atoms[self.molecules], self.offsets)
 
@@ -121,7 +121,8 @@ class PackPlan:
         if wrong.size:
             raise ValueError(
                 f"molecule {wrong[0]} is in {times[wrong[0]]} packs of this plan by "
-                f"{self.packer}; every molecule belongs to exactly one"
+                f"{self.packer}; every molecule belongs to exactly one (for a shard, which holds "
+                "some of them, validate(complete=False))"
             )
         limits = (
             ("atoms", self.atoms_per_pack, self.atom_capacity),

@@ -36,6 +36,9 @@ def write_plan_file(path: str | os.PathLike[str], plan: PackPlan) -> None:
     described["shape"] = asdict(plan.shape)
     described["format_version"] = FORMAT_VERSION
     arrays = {name: getattr(plan, name) for name in _ARRAYS if getattr(plan, name) is not None}
+    folder = os.path.dirname(os.fspath(path)) or "."
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"there is no folder {folder} to save the plan in; make it first")
     unfinished = f"{os.fspath(path)}.{os.getpid()}.unfinished"
     try:
         with open(unfinished, "wb") as stream:

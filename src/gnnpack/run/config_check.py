@@ -36,8 +36,10 @@ def check_config(cfg: DictConfig) -> None:
     rate = OmegaConf.select(cfg, "optimizer.lr")
     if not isinstance(rate, (int, float)) or isinstance(rate, bool) or not rate >= 0:
         raise ValueError(f"optimizer.lr is {rate!r}; it must be a number, 0 or more.")
-    if isinstance(cfg.shape, str) and cfg.shape != "auto":
-        raise ValueError(f"shape is {cfg.shape!r}; give shape.num_atoms and so on, or shape=auto.")
+    if not isinstance(cfg.shape, DictConfig) and cfg.shape != "auto":
+        raise ValueError(
+            f"shape is {cfg.shape!r}; give shape.num_atoms=... and so on, or shape=auto."
+        )
     for group in ("dataset", "model", "objective", "optimizer", "schedule", "accelerator"):
         _check_target(group, cfg[group])
     for name, node in cfg.callbacks.items():

@@ -91,9 +91,11 @@ def make_plans(cfg: DictConfig, data: Data) -> dict[str, PackPlan]:
     """One plan a split, all of one pack size; a split without molecules has none."""
     packer = instantiate(cfg.packer)
     sizes = data.store.num_atoms
-    if cfg.shape == "auto":
+    if cfg.shape == "auto" or cfg.shape.num_atoms == "auto":
         # Without a batch_size, packs of any size make an update.
         asked = auto_shape(packer, sizes, batch_size=cfg.batch_size or sizes.size)
+        if cfg.shape != "auto":
+            asked = PackShape(**{**cfg.shape, "num_atoms": asked.num_atoms})
     else:
         asked = PackShape(**cfg.shape)
     pairs = None if asked.num_pairs is None else data.store.num_pairs(cfg.cutoff)
