@@ -53,5 +53,5 @@ def test_auto_beside_other_limits(small):
 
 
 def test_a_number_in_place_of_a_shape(small):
-    with pytest.raises(ValueError, match="shape is 40; give shape.num_atoms=... and so on"):
+    with pytest.raises(ValueError, match=r"shape is 40; give shape\.num_atoms=\.\.\. and so on"):
         check_config(small("shape=40"))

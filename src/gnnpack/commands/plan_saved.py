@@ -52,7 +52,7 @@ def describe_plan(path: str, plan: PackPlan, console: Console) -> None:
     alike = plan.size_correlation
     if alike is not None:
         lines.append(
-            f"  sizes      correlation inside packs {alike:+.3f}: 0 as by chance, about 1 when equal"
+            f"  sizes      correlation inside packs {alike:+.3f}: 0 as by chance, 1 when equal"
         )
     if plan.pair_efficiency is not None:
         lines.append(f"  pairs      {percent(plan.pair_efficiency)} of pair slots filled")
