@@ -39,3 +39,10 @@ def test_hundreds_of_sizes_under_a_limit_on_molecules():
     plan = optimal(num_atoms, PackShape(2048, None, 9))
     assert plan.num_packs == plan.lower_bound == -(-20_000 // 9)
     assert lpfhp(num_atoms, PackShape(2048, None, 9)).num_packs > 1.1 * plan.num_packs
+
+
+def test_packs_are_even():
+    # Any order but that of fewest atoms first leaves packs of 4 large ones over 100 atoms.
+    sizes, counts = np.array([10, 40]), np.array([20, 20])
+    (pattern,) = even_packs(sizes, counts, PackShape(100, None, 4), 10, 40)
+    assert (pattern.packs, pattern.sizes) == (10, (40, 40, 10, 10))

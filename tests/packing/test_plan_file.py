@@ -97,6 +97,15 @@ def rewrite(path, **changes):
         ({"molecules": np.zeros((2, 2), dtype=np.int64)}, r"of shape \(2, 2\)"),
         ({"molecules": np.zeros(500, dtype=np.int64)}, "not a sound plan: molecule 0 is in 500"),
         ({"num_atoms": NUM_ATOMS + 9}, "not a sound plan: pack .* over PackShape"),
+        ({"num_atoms": NUM_ATOMS * 0}, r"not a sound plan: num_atoms\[0\] is 0"),
+        ({"description": {"lower_bound": "x"}}, "lower_bound is 'x', which is no int"),
+        ({"description": {"lower_bound": True}}, "lower_bound is True, which is no int"),
+        ({"description": {"redraws": "no"}}, "redraws is 'no', which is no bool"),
+        ({"description": {"options": 5}}, "options is 5, which is no dict"),
+        ({"description": {"shape": [1]}}, r"shape is \[1\], which is no dict"),
+        ({"description": {"shape": {"num_atoms": None}}}, "names no number of atoms"),
+        ({"description": {"shape": {"atoms": 3}}}, "not a sound plan: .*atoms"),
+        ({"description": {"colour": 3}}, r"holds \['colour'\], which no plan has"),
     ],
 )
 def test_wrong_content(saved, changes, words):

@@ -55,3 +55,11 @@ def test_auto_beside_other_limits(small):
 def test_a_number_in_place_of_a_shape(small):
     with pytest.raises(ValueError, match=r"shape is 40; give shape\.num_atoms=\.\.\. and so on"):
         check_config(small("shape=40"))
+
+
+def test_more_pairs_than_a_pack_holds_are_told_by_the_molecules_own_number(small):
+    cfg = small("packer=optimal", "shape.num_pairs=3")
+    data = open_data(cfg)
+    most = data.store.ids[data.store.num_pairs(cfg.cutoff).argmax()]
+    with pytest.raises(ValueError, match=f"Molecule number {most} of .* but a pack holds 3"):
+        make_plans(cfg, data)

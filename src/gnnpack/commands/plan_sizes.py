@@ -146,7 +146,7 @@ def _array(path: str) -> NDArray[np.int64]:
 
 def _counts(path: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     found: dict[int, int] = {}
-    with open(path, newline="", encoding="utf-8-sig") as file:
+    with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
         for number, cells in enumerate(csv.reader(file), start=1):
             if not cells or (number == 1 and cells[0].strip() == "num_atoms"):
                 continue
@@ -154,7 +154,7 @@ def _counts(path: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
                 size, count = (int(cell) for cell in cells)
             except ValueError:
                 size, count = 0, -1
-            if size < 1 or count < 0:
+            if not 1 <= size < 2**31 or not 0 <= count < 2**40:
                 raise ValueError(
                     f"{path}, line {number}: {','.join(cells)!r}; write a number of atoms (1 or "
                     "more) and a number of molecules, such as 18,17442."

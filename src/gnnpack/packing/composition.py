@@ -23,7 +23,6 @@ class Composition(NamedTuple):
     kinds: (num_packs,) unsigned, of each pack. kind_classes[kind_offsets[k]:kind_offsets[k+1]]
     are the classes of kind k; offsets int64, classes int32. pool: (M,) int32 or int64, the
     molecules class after class; class_starts: (C+1,) int64, where each class starts in it.
-    num_drawn: the first so many packs already are in random order.
     """
 
     kinds: NDArray[Any]
@@ -31,7 +30,6 @@ class Composition(NamedTuple):
     kind_classes: NDArray[np.int32]
     pool: NDArray[Any]
     class_starts: NDArray[np.int64]
-    num_drawn: int = 0
 
 
 def composition_of(
@@ -60,7 +58,7 @@ def deal(composition: Composition) -> tuple[NDArray[np.int64], NDArray[np.int64]
 
     Each slot takes the next molecule of its class.
     """
-    kinds, kind_offsets, kind_classes, pool, class_starts, _ = composition
+    kinds, kind_offsets, kind_classes, pool, class_starts = composition
     kernel = compiled_if_large(deal_slots, pool.size)
     if kernel is None:
         classes, offsets = take_packs(kind_classes, kind_offsets, kinds.astype(np.int64))

@@ -68,7 +68,7 @@ def _optimal_under_pairs(
     by_atoms = PacksOfTypes(type_of[molecules], offsets, 0)
     packs = fewest_pair_packs(types, shape, bound[0], by_atoms)
     return plan_from_composition(
-        composition_of_types(packs, types, by_type)._replace(num_drawn=0),
+        composition_of_types(packs, types, by_type),
         checked,
         shape,
         packer="optimal",

@@ -70,24 +70,6 @@ def shuffle_blocks(values: NDArray[Any], starts: NDArray[np.int64], key: np.uint
         exchange_places_by_list(values, starts, key)
 
 
-def shuffle_the_rest(values: NDArray[Any], num_drawn: int, key: np.uint64) -> None:
-    """Shuffle values (M,) of which the first num_drawn already are in random order, in place.
-
-    The first steps of Fisher and Yates, which bring the others among these; the remaining steps
-    would only shuffle what is shuffled, and scatter what lies together in memory.
-    """
-    if num_drawn == 0:
-        shuffle_blocks(values, np.array([0, values.size]), key)
-        return
-    places = np.arange(num_drawn, values.size)[::-1]
-    draws = unit(key, places)
-    others = (draws * (places + 1)).astype(np.int64)
-    for one, other in zip(places.tolist(), others.tolist()):
-        held = values[one]
-        values[one] = values[other]
-        values[other] = held
-
-
 def exchange_places(values: NDArray[Any], starts: NDArray[np.int64], key: np.uint64) -> None:
     """`shuffle_blocks` for numba."""
     # Draws before exchanges: the processor makes several of them at once.

@@ -23,7 +23,8 @@ class PacksOfTypes(NamedTuple):
     """Pack i holds molecules of types[offsets[i]:offsets[i+1]].
 
     types: (M,) int32, places in a `PairTypes`; offsets: (num_packs+1,) int64. The first num_drawn
-    packs were drawn one like the other, so they are in random order.
+    packs were drawn from a law, the others hold what it left. In no random order: rare types are
+    used up early.
     """
 
     types: NDArray[np.int32]
@@ -84,5 +85,4 @@ def composition_of_types(
         kind_classes=packs.types,
         pool=molecules,
         class_starts=np.concatenate([[0], np.cumsum(types.counts)]),
-        num_drawn=packs.num_drawn,
     )

@@ -150,6 +150,16 @@ class PackPlan:
                 f"num_pairs has {self.num_pairs.size} entries, num_atoms {self.num_atoms.size}; "
                 "both need one per molecule"
             )
+        for name, column, least in (
+            ("num_atoms", self.num_atoms, 1),
+            ("num_pairs", self.num_pairs, 0),
+        ):
+            if column is not None and column.size and int(column.min()) < least:
+                raise ValueError(
+                    f"{name}[{int(column.argmin())}] is {column.min()}; it must be at least {least}"
+                )
+        if self.shape.num_atoms is None or self.shape.num_molecules is None:
+            raise ValueError(f"{self.shape} names no number of atoms or molecules; a plan's does")
         start, stop = int(self.offsets[0]), int(self.offsets[-1])
         if start != 0 or stop != self.molecules.size or (np.diff(self.offsets) < 0).any():
             raise ValueError(
@@ -173,7 +183,11 @@ class PackPlan:
         plan's own is used. A pure function of (plan, seed, epoch). ValueError: negative seed or
         epoch.
         """
-        fresh = self._redraw.composition(seed, epoch, self.num_packs) if self.redraws else None
+        fresh = (
+            self._redraw.composition(seed, epoch, self.num_packs)
+            if self.redraws and self.num_molecules
+            else None
+        )
         molecules, offsets = recompose(fresh or self.composition, seed, epoch)
         return replace(self, molecules=molecules, offsets=offsets).pad_to(self.num_packs)
 
@@ -240,10 +254,10 @@ class PackPlan:
     def load(cls, path: str | os.PathLike[str]) -> PackPlan:
         """Read a plan written by `save`; ValueError for a damaged file or another version."""
         fields = read_plan_file(path)
-        fields["shape"] = PackShape(**fields["shape"])
-        plan = cls(**fields)
         try:
+            fields["shape"] = PackShape(**fields["shape"])
+            plan = cls(**fields)
             plan.validate(complete=plan.num_molecules == plan.num_atoms.size)
-        except ValueError as fault:
+        except (ValueError, TypeError) as fault:
             raise ValueError(f"{os.fspath(path)} is not a sound plan: {fault}") from fault
         return plan

@@ -26,6 +26,10 @@ _DAMAGE = (
     AttributeError,
     TypeError,
 )
+_TYPES = {
+    **{"packer": str, "options": dict, "seed": int, "lower_bound": int},
+    **{"bound_kind": str, "redraws": bool, "shape": dict},
+}
 _DESCRIBED = ("packer", "options", "seed", "lower_bound", "bound_kind", "redraws")
 
 
@@ -67,6 +71,17 @@ def read_plan_file(path: str | os.PathLike[str]) -> dict[str, Any]:
     missing = {*_ARRAYS[:3], *_DESCRIBED, "shape"} - {*fields, *described}
     if missing:
         raise ValueError(f"{name} lacks {sorted(missing)}; make the plan anew")
+    unknown = sorted({*fields, *described} - {*_ARRAYS, *_DESCRIBED, "shape"})
+    if unknown:
+        raise ValueError(f"{name} holds {unknown}, which no plan has; make the plan anew")
+    for key, kind in _TYPES.items():
+        if not isinstance(described[key], kind) or isinstance(described[key], bool) is not (
+            kind is bool
+        ):
+            raise ValueError(
+                f"{name}: {key} is {described[key]!r}, which is no {kind.__name__}; "
+                "make the plan anew"
+            )
     for key in _ARRAYS:
         column = fields.get(key)
         if column is not None and not (column.ndim == 1 and column.dtype.kind in "iu"):

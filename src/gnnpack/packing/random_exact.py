@@ -14,7 +14,9 @@ from gnnpack.packing.plan import PackPlan
 from gnnpack.packing.redraw import Redraw
 from gnnpack.packing.shape import PackShape
 
-_TRIALS = 2
+# The plan has as many packs as the longest of these, so that epochs find room. Of millions of
+# molecules, every draw is as good as any other.
+_TRIALS, _TRIALS_OF_MANY, _MANY = 6, 2, 2**22
 
 
 def random_exact(
@@ -39,7 +41,7 @@ def random_exact(
     >>> plan.num_packs, plan.lower_bound, plan.redraws
     (3, 3, True)
     """
-    if not max_extra >= 0.0:
+    if not (isinstance(max_extra, (int, float)) and 0.0 <= max_extra < float("inf")):
         raise ValueError(
             f"max_extra={max_extra} is not a share of packs; 0.002 lets a random composition "
             "cost 0.2 % more packs than the best one"
@@ -48,15 +50,14 @@ def random_exact(
     best = optimal(checked.num_atoms, shape, num_pairs=checked.num_pairs)
     most = int(best.num_packs * (1.0 + max_extra))
     redraw = Redraw(best.composition, checked.num_atoms, checked.num_pairs, shape, best.lower_bound)
-    trials = [redraw.composition(seed, epoch, most) for epoch in range(_TRIALS)]
+    num_trials = _TRIALS if checked.num_atoms.size < _MANY else _TRIALS_OF_MANY
+    trials = [redraw.composition(seed, epoch, most) for epoch in range(num_trials)]
     drawn = [trial for trial in trials if trial is not None]
-    redraws = len(drawn) == _TRIALS
+    redraws = len(drawn) == num_trials
     composition = best.composition
     if redraws:
-        # Epochs differ by a few packs; all must find room, and their molecules slots. Where an
-        # epoch takes the packs of the plan again, their order must be another one.
-        longest = max(drawn, key=lambda one: one.kinds.size)
-        composition = longest._replace(num_drawn=0)
+        # Epochs differ by a few packs; all must find room, and their molecules slots.
+        composition = max(drawn, key=lambda one: one.kinds.size)
         if shape.num_molecules is None:
             most_molecules = max(int(np.diff(one.kind_offsets).max()) for one in drawn)
             shape = replace(shape, num_molecules=most_molecules)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnpack.packing.composition import Composition, deal
-from gnnpack.packing.ordering import shuffle_blocks, shuffle_the_rest
+from gnnpack.packing.ordering import shuffle_blocks
 
 # Keeps these draws apart from a packer's own default_rng([seed]).
 _STREAM = 0x65706F63
@@ -26,7 +26,7 @@ def recompose(
     )
     pool, kinds = composition.pool.copy(), composition.kinds.copy()
     shuffle_blocks(pool, composition.class_starts, of_molecules)
-    shuffle_the_rest(kinds, composition.num_drawn, of_packs)
+    shuffle_blocks(kinds, np.array([0, kinds.size]), of_packs)
     return deal(composition._replace(pool=pool, kinds=kinds))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +17,9 @@ from gnnpack.packing.two_limits import RandomPairPacks
 
 # Keeps these draws apart from those of `recompose`.
 _STREAM = 0x64726177
-_ATTEMPTS = 3
+_ATTEMPTS = 10
+# A limit on molecules so near the mean of all packs is one that the law must know of.
+_BINDING = 0.9
 
 
 class _Draws(Protocol):
@@ -44,13 +47,18 @@ class Redraw:
         self._pool = composition.pool
         firsts, counts = self._pool[self._starts[:-1]], counts[there]
         atoms = num_atoms[firsts].astype(np.int64)
+        most = shape.num_molecules
         self._packs: _Draws
-        if shape.num_pairs is None:
-            self._packs = RandomPacks(atoms, counts, shape, packs)
-        else:
+        if shape.num_pairs is not None:
             assert num_pairs is not None, "a plan with a limit on pairs has counted them"
             types = PairTypes(atoms, num_pairs[firsts].astype(np.int64), counts)
             self._packs = RandomPairPacks(types, shape, packs)
+        elif most is not None and int(counts.sum()) > _BINDING * most * packs:
+            # The law of pairs knows limits on molecules; here every pack has room for all pairs.
+            types = PairTypes(atoms, np.zeros_like(atoms), counts)
+            self._packs = RandomPairPacks(types, replace(shape, num_pairs=1), packs)
+        else:
+            self._packs = RandomPacks(atoms, counts, shape, packs)
 
     def composition(self, seed: int, epoch: int, most_packs: int) -> Composition | None:
         """The composition of one epoch, of at most most_packs packs; None where none was found.
@@ -70,6 +78,5 @@ class Redraw:
                     drawn.types,
                     self._pool,
                     self._starts,
-                    drawn.num_drawn,
                 )
         return None

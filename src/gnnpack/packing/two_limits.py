@@ -149,7 +149,7 @@ def fewest_pair_packs(
     packs = RandomPairPacks(types, shape, bound)
     fewest = packs.fewest
     for key in range(1, _DRAWS):
-        if fewest.num_packs == bound or fewest.num_packs > bound * (1.0 + _TOO_MUCH) + 1:
+        if fewest.num_packs == bound:
             break
         fewest = min(fewest, packs.draw(key), key=lambda drawn: drawn.num_packs)
     assert shape.num_pairs is not None, "two limits are given"

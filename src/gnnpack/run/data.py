@@ -99,6 +99,14 @@ def make_plans(cfg: DictConfig, data: Data) -> dict[str, PackPlan]:
     else:
         asked = PackShape(**cfg.shape)
     pairs = None if asked.num_pairs is None else data.store.num_pairs(cfg.cutoff)
+    if pairs is not None and asked.num_pairs is not None and pairs.max() > asked.num_pairs:
+        most = int(pairs.argmax())
+        raise ValueError(
+            f"Molecule number {data.store.ids[most]} of {data.store.manifest.dataset} has "
+            f"{pairs[most]} pairs within {cfg.cutoff:g} Å, but a pack holds {asked.num_pairs}. "
+            f"Raise shape.num_pairs to at least {pairs[most]}, the most of any molecule, or leave "
+            "it out."
+        )
     # From all molecules, so that every split has the same shape.
     shape = resolve_num_atoms(packer, sizes, asked, num_pairs=pairs)
     largest = int(sizes.argmax())
