@@ -18,8 +18,9 @@ from gnnpack.packing.two_limits import RandomPairPacks
 # Keeps these draws apart from those of `recompose`.
 _STREAM = 0x64726177
 _ATTEMPTS = 10
-# A limit on molecules so near the mean of all packs is one that the law must know of.
-_BINDING = 0.9
+# A limit on molecules so near the mean of all packs may be one that the law must know of; it is
+# where packs drawn without knowing are more by this share.
+_NEAR, _TOO_MANY = 0.9, 0.001
 
 
 class _Draws(Protocol):
@@ -47,18 +48,13 @@ class Redraw:
         self._pool = composition.pool
         firsts, counts = self._pool[self._starts[:-1]], counts[there]
         atoms = num_atoms[firsts].astype(np.int64)
-        most = shape.num_molecules
         self._packs: _Draws
         if shape.num_pairs is not None:
             assert num_pairs is not None, "a plan with a limit on pairs has counted them"
             types = PairTypes(atoms, num_pairs[firsts].astype(np.int64), counts)
             self._packs = RandomPairPacks(types, shape, packs)
-        elif most is not None and int(counts.sum()) > _BINDING * most * packs:
-            # The law of pairs knows limits on molecules; here every pack has room for all pairs.
-            types = PairTypes(atoms, np.zeros_like(atoms), counts)
-            self._packs = RandomPairPacks(types, replace(shape, num_pairs=1), packs)
         else:
-            self._packs = RandomPacks(atoms, counts, shape, packs)
+            self._packs = _without_pairs(atoms, counts, shape, packs)
 
     def composition(self, seed: int, epoch: int, most_packs: int) -> Composition | None:
         """The composition of one epoch, of at most most_packs packs; None where none was found.
@@ -80,3 +76,19 @@ class Redraw:
                     self._starts,
                 )
         return None
+
+
+def _without_pairs(
+    atoms: NDArray[np.int64], counts: NDArray[np.int64], shape: PackShape, packs: int
+) -> _Draws:
+    """Draws for limits on atoms and molecules; the slower law only where a limit on these binds."""
+    quick = RandomPacks(atoms, counts, shape, packs)
+    most = shape.num_molecules
+    if most is None or int(counts.sum()) <= _NEAR * most * packs:
+        return quick
+    drawn = quick.draw(0)
+    if drawn is not None and drawn.num_packs <= packs * (1.0 + _TOO_MANY):
+        return quick
+    # The law of pairs knows limits on molecules; here every pack has room for all pairs.
+    types = PairTypes(atoms, np.zeros_like(atoms), counts)
+    return RandomPairPacks(types, replace(shape, num_pairs=1), packs)
