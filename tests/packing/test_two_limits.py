@@ -201,3 +201,11 @@ def test_same_plan_without_numba(instance):
         without_numba(patch)
         plain = optimal(num_atoms, shape, num_pairs=num_pairs)
     assert packs(plain) == packs(compiled)
+
+
+def test_a_loose_limit_on_pairs_keeps_the_bound_of_the_linear_program():
+    num_atoms, num_pairs = molecules()
+    alone = optimal(num_atoms, PackShape(48))
+    assert alone.bound_kind == "lp"
+    plan = optimal(num_atoms, PackShape(48, 10**6), num_pairs=num_pairs)
+    assert (plan.lower_bound, plan.bound_kind) == (alone.lower_bound, "lp")
