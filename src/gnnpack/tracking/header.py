@@ -57,7 +57,7 @@ def _percent(share: float) -> str:
     """Two digits after the point, or as many as tell a share from all of it.
 
     >>> _percent(0.98646), _percent(0.999994), _percent(1.0)
-    ('98.65', '99.9994', '100.00')
+    ('98.65', '99.999', '100.00')
     """
     for digits in range(2, 9):
         text = f"{100 * share:.{digits}f}"
