@@ -42,7 +42,7 @@ def test_hundreds_of_sizes_under_a_limit_on_molecules():
 
 
 def test_packs_are_even():
-    # Any order but that of fewest atoms first leaves packs of 4 large ones over 100 atoms.
-    sizes, counts = np.array([10, 40]), np.array([20, 20])
-    (pattern,) = even_packs(sizes, counts, PackShape(100, None, 4), 10, 40)
-    assert (pattern.packs, pattern.sizes) == (10, (40, 40, 10, 10))
+    # In any other order than to the fewest atoms first, 40 and 20 meet in a pack of 50.
+    sizes, counts = np.array([10, 20, 30, 40]), np.full(4, 5)
+    found = even_packs(sizes, counts, PackShape(50, None, 2), 10, 20)
+    assert sorted(found) == [(5, (30, 20)), (5, (40, 10))]
