@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gnnpack.accelerators import auto, cpu, gpu
+from gnnpack.accelerators import CUDAGraphStrategy, WholeStepStrategy, auto, cpu, gpu
 
 
 @pytest.fixture
@@ -64,3 +64,42 @@ def test_auto_takes_one_gpu(with_gpu):
 
 def test_a_list_of_gpus_is_ddp(with_gpu):
     assert gpu(devices=[0, 3])["strategy"] == "ddp"
+
+
+def test_one_gpu_replays_graphs_of_sixteen_updates(with_gpu):
+    strategy = gpu()["strategy"]
+    assert isinstance(strategy, CUDAGraphStrategy)
+    assert strategy.device_iterations == 16
+    third = gpu(devices=[3], device_iterations=4)["strategy"]
+    assert (str(third.root_device), third.device_iterations) == ("cuda:3", 4)
+    from_python = gpu(strategy="whole_step")["strategy"]
+    assert type(from_python) is WholeStepStrategy
+
+
+def test_plain_lightning_is_a_name_away(with_gpu):
+    for arguments in (gpu(strategy="single_device"), gpu(precision="16-mixed"), cpu()):
+        assert arguments["strategy"] == "auto"
+
+
+def test_a_cpu_makes_several_updates_a_call_when_asked():
+    strategy = cpu(device_iterations=4)["strategy"]
+    assert type(strategy) is WholeStepStrategy
+    assert strategy.device_iterations == 4
+    assert cpu(strategy="whole_step")["strategy"].device_iterations == 1
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"devices": 2, "strategy": "whole_step"}, r"whole_step is of one device.*strategy=ddp"),
+        (
+            {"devices": 2, "device_iterations": 4},
+            r"device_iterations is 4.*strategy=auto makes one",
+        ),
+        ({"strategy": "ddp", "device_iterations": 4}, r"device_iterations is 4.*strategy=ddp"),
+        ({"device_iterations": 0}, r"device_iterations is 0"),
+    ],
+)
+def test_iterations_without_a_strategy_for_them_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        cpu(**options)

@@ -11,10 +11,12 @@ from hydra.errors import ConfigCompositionException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from gnnpack.batching import PLACES
 from gnnpack.commands.folders import conf_dir
 from gnnpack.models import Readout
 from gnnpack.packing import PackShape
 from gnnpack.run.config_check import check_config
+from gnnpack.training import PackedDataModule
 
 CONF = conf_dir()
 OPTIONS = sorted(
@@ -40,6 +42,7 @@ def make_everything(cfg, tmp_path: Path) -> None:
             callback = instantiate(node)
             callback = callback if isinstance(callback, pl.Callback) else callback(dirpath=tmp_path)
             assert isinstance(callback, pl.Callback)
+    PackedDataModule({}, {}, batch_size=cfg.batch_size, seed=cfg.seed, **cfg.loader)
     instantiate(cfg.trainer, **instantiate(cfg.accelerator), logger=False, _convert_="all")
 
 
@@ -69,6 +72,21 @@ def test_defaults_are_those_of_the_main_job(compose):
     assert cfg == named
     assert cfg.dataset.target == "U0"
     assert (cfg.dataset.split.train, cfg.dataset.split.val) == (110_000, 10_000)
+
+
+def test_loader_options_are_the_places_there_are(compose):
+    options = {file.stem for file in CONF.glob("loader/*.yaml")}
+    assert options == set(PLACES)
+    for option in options:
+        assert compose(f"loader={option}").loader.place == option
+    # Reached under the same name whichever option is taken.
+    assert compose("loader=resident", "loader.prefetch=2").loader.prefetch == 2
+
+
+def test_whole_steps_are_asked_for_by_a_number(compose):
+    cfg = compose("accelerator=cpu", "accelerator.device_iterations=4")
+    strategy = instantiate(cfg.accelerator)["strategy"]
+    assert (type(strategy).__name__, strategy.device_iterations) == ("WholeStepStrategy", 4)
 
 
 def test_shared_values_are_typed_once(compose):

@@ -181,3 +181,17 @@ def test_no_run_and_no_checkpoint_are_told_apart(small, finished, tmp_path):
     shutil.rmtree(finished / "checkpoints")
     with pytest.raises(ValueError, match="stopped before its first checkpoint"):
         resumed_config(small(f"resume={finished}"), [])
+
+
+@pytest.mark.parametrize("settings", [("loader=resident",), ("loader=host", "callbacks=ema")])
+def test_calls_of_several_updates_resume_inside_an_epoch(small, tmp_path, monkeypatch, settings):
+    """Calls of two updates, validated every second; killed in the second epoch."""
+    settings += ("accelerator.device_iterations=2", "trainer.max_epochs=3")
+    settings += ("trainer.val_check_interval=2",)
+    run(small(*settings), tmp_path / "whole")
+    interrupt_after(monkeypatch, 9)
+    with pytest.raises(Killed):
+        run(small(*settings), tmp_path / "parts")
+    resume(small, tmp_path / "parts")
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    assert_same_weights(weights(tmp_path / "parts"), weights(tmp_path / "whole"))

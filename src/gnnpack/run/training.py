@@ -197,6 +197,7 @@ def evaluate_run(
             f"The run ended after {updates} updates without a validation. Give it more "
             "trainer.max_time, max_steps or max_epochs."
         )
+    graphs: dict[str, Any] = getattr(trainer.strategy, "graph_summary", {})
     trainer.test(module, loaders, verbose=False)
     plan = plans["train"]
     return tracking.summary_dict(
@@ -211,5 +212,5 @@ def evaluate_run(
         pack_lower_bound=plan.lower_bound,
         num_epochs=epochs,
         wall_seconds=0.0,
-        **meter.summary(),
+        **{**meter.summary(), **graphs},
     )

@@ -22,6 +22,9 @@ SUMMARY_KEYS = (
     "num_packs",
     "pack_lower_bound",
     "input_wait_fraction",
+    "host_seconds_per_update",
+    "graph_captures",
+    "graph_recaptures",
     "num_epochs",
     "wall_seconds",
 )
@@ -42,10 +45,14 @@ def summary_dict(
     input_wait_fraction: float | None,
     num_epochs: int,
     wall_seconds: float,
+    host_seconds_per_update: float | None = None,
+    graph_captures: int | None = None,
+    graph_recaptures: int | None = None,
 ) -> dict[str, Any]:
     """The content of summary.json: ``SUMMARY_KEYS``, and the errors in meV if the unit is eV.
 
-    ``baseline_mae`` is of predicting the training mean per atom. None = not measured.
+    ``baseline_mae`` is of predicting the training mean per atom. ``graph_recaptures`` are those of
+    the ``graph_captures`` made anew in training. None = not measured, or there are none.
     """
     summary: dict[str, Any] = {"target": target, "unit": unit}
     errors = {"test_mae": test_mae, "val_mae": val_mae, "baseline_mae": baseline_mae}
@@ -59,6 +66,9 @@ def summary_dict(
         num_packs=num_packs,
         pack_lower_bound=pack_lower_bound,
         input_wait_fraction=input_wait_fraction,
+        host_seconds_per_update=host_seconds_per_update,
+        graph_captures=graph_captures,
+        graph_recaptures=graph_recaptures,
         num_epochs=num_epochs,
         wall_seconds=wall_seconds,
     )
@@ -84,6 +94,14 @@ def print_summary(
     table.add_row("training molecules/s", _count(summary["train_molecules_per_second"]))
     table.add_row("filler among atom slots", _percent(1.0 - summary["atom_efficiency"]))
     table.add_row("time waiting for input", _percent(summary["input_wait_fraction"]))
+    if summary.get("host_seconds_per_update") is not None:
+        milliseconds = 1000 * summary["host_seconds_per_update"]
+        table.add_row("host's own work an update", f"{milliseconds:.3f} ms")
+    if summary.get("graph_captures") is not None:
+        again = summary["graph_recaptures"]
+        table.add_row(
+            "graph captures; of them in training", f"{summary['graph_captures']}; {again}"
+        )
     table.add_row("wall time", duration(summary["wall_seconds"]))
     console.print(table)
     # Outside the table, so that a long path is neither cut nor broken and can be copied.

@@ -1,10 +1,10 @@
-"""Real molecules per second in training, and the share of that time spent waiting for input."""
+"""Real molecules per second in training, and what the host did meanwhile."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
-from typing import Any, Callable
+from typing import Any, Callable, Union
 
 import pytorch_lightning as pl
 import torch
@@ -13,15 +13,23 @@ from torch import Tensor
 # Shorter windows than this make the displayed rate jump with single batches.
 RECENT_WINDOW_SECONDS = 1.0
 
+# On the device, or known to the host.
+Molecules = Union[Tensor, int]
+
 
 @dataclass
 class Tally:
-    """Real molecules, host steps, and the seconds (of them: waiting) they took."""
+    """Real molecules, host steps and updates, and the seconds they took.
+
+    Of the seconds: waiting for input, and blocked until the device was done.
+    """
 
     molecules: int = 0
     host_steps: int = 0
     seconds: float = 0.0
     wait_seconds: float = 0.0
+    updates: int = 0
+    blocked_seconds: float = 0.0
 
     def add(self, other: Tally) -> None:
         """Add another tally to this one."""
@@ -29,6 +37,8 @@ class Tally:
         self.host_steps += other.host_steps
         self.seconds += other.seconds
         self.wait_seconds += other.wait_seconds
+        self.updates += other.updates
+        self.blocked_seconds += other.blocked_seconds
 
     @property
     def molecules_per_second(self) -> float | None:
@@ -42,6 +52,16 @@ class Tally:
             return None
         return min(1.0, max(0.0, self.wait_seconds / self.seconds))
 
+    @property
+    def host_seconds_per_update(self) -> float | None:
+        """Seconds of the host's own work an update; None before any were counted.
+
+        Hidden, where the device is busy meanwhile: then the host is blocked for a while as well.
+        """
+        if self.updates <= 0:
+            return None
+        return max(0.0, self.seconds - self.wait_seconds - self.blocked_seconds) / self.updates
+
 
 @dataclass
 class _Segment:
@@ -50,9 +70,11 @@ class _Segment:
     start: float
     wait_at_start: float
     mark_time: float
+    blocked_at_start: float = 0.0
     mark_molecules: int = 0
     host_steps: int = 0
-    molecules: Tensor | None = None
+    updates: int = 0
+    molecules: Molecules | None = None
 
 
 class ThroughputMeter(pl.Callback):
@@ -60,9 +82,11 @@ class ThroughputMeter(pl.Callback):
 
     A process leaves out its first ``skip_host_steps`` host steps (caches, compilation). A run that
     never gets past them counts all but its first one and sets ``counted_all_but_first``.
-    ``clock`` returns seconds. Batches need ``molecule_mask`` (bool, True = real molecule); a
-    loader's waiting is read from its attribute ``wait_seconds``. Under several ranks molecules are
-    summed over ranks, waiting is this rank's.
+    ``clock`` returns seconds. Batches need ``molecule_mask`` (bool, True = real molecule), or
+    ``molecules``, the numbers of each of their updates. Waiting is read from the loader's attribute
+    ``wait_seconds``, being blocked by the device from the strategy's ``blocked_seconds``; without
+    that the host's own seconds are not known. Under several ranks molecules are summed over ranks,
+    waiting is this rank's.
     """
 
     def __init__(
@@ -77,6 +101,8 @@ class ThroughputMeter(pl.Callback):
         self._segment: _Segment | None = None
         self._paused = False
         self._host_steps = 0
+        self._updates = 0
+        self._knows_host = False
         self._world_size = 1
         self._recent: float | None = None
 
@@ -93,7 +119,7 @@ class ThroughputMeter(pl.Callback):
             return self._recent
         if self._clock() - segment.mark_time < RECENT_WINDOW_SECONDS:
             return self._recent
-        molecules = int(segment.molecules.item())
+        molecules = int(segment.molecules)
         now = self._clock()
         rate = (molecules - segment.mark_molecules) / (now - segment.mark_time)
         segment.mark_time, segment.mark_molecules = now, molecules
@@ -111,12 +137,14 @@ class ThroughputMeter(pl.Callback):
         return {
             "train_molecules_per_second": tally.molecules_per_second,
             "input_wait_fraction": tally.input_wait_fraction,
+            "host_seconds_per_update": tally.host_seconds_per_update if self._knows_host else None,
         }
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin to count this process's host steps."""
         self._host_steps = 0
         self._world_size = trainer.world_size
+        self._knows_host = getattr(trainer.strategy, "blocked_seconds", None) is not None
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open a segment and an epoch."""
@@ -127,6 +155,7 @@ class ThroughputMeter(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Open a segment where Lightning skipped the epoch start (resume inside an epoch)."""
+        self._updates = trainer.global_step
         if self._segment is None:
             self._open(trainer)
 
@@ -141,8 +170,10 @@ class ThroughputMeter(pl.Callback):
         """Count the batch's real molecules on its device, without waiting for it."""
         if self._segment is None:
             return
-        count = _real_molecules(batch)
+        updates = trainer.global_step - self._updates
+        count = _real_molecules(batch, updates)
         segment = self._segment
+        segment.updates += updates
         segment.molecules = count if segment.molecules is None else segment.molecules + count
         segment.host_steps += 1
         self._host_steps += 1
@@ -162,7 +193,7 @@ class ThroughputMeter(pl.Callback):
         self._paused = False
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Close the segment and log the epoch's two figures."""
+        """Close the segment and log the epoch's figures."""
         self._close(trainer)
         tally = _first_used(self._epoch_run, self._epoch_early)
         rate, wait = tally.molecules_per_second, tally.input_wait_fraction
@@ -171,6 +202,9 @@ class ThroughputMeter(pl.Callback):
         several = trainer.world_size > 1
         pl_module.log("train/molecules_per_second", rate, sync_dist=several)
         pl_module.log("train/input_wait_fraction", wait, sync_dist=several)
+        host = tally.host_seconds_per_update
+        if self._knows_host and host is not None:
+            pl_module.log("train/host_seconds_per_update", host, sync_dist=several)
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
@@ -192,7 +226,12 @@ class ThroughputMeter(pl.Callback):
 
     def _open(self, trainer: pl.Trainer) -> None:
         now = self._clock()
-        self._segment = _Segment(start=now, wait_at_start=_wait_seconds(trainer), mark_time=now)
+        self._segment = _Segment(
+            start=now,
+            wait_at_start=_wait_seconds(trainer),
+            mark_time=now,
+            blocked_at_start=_blocked_seconds(trainer),
+        )
 
     def _close(self, trainer: pl.Trainer) -> None:
         segment, self._segment = self._segment, None
@@ -200,13 +239,17 @@ class ThroughputMeter(pl.Callback):
         if segment is None or segment.molecules is None:
             return
         molecules = segment.molecules
-        if molecules.is_cuda:
-            torch.cuda.synchronize(molecules.device)
+        blocked = _blocked_seconds(trainer) - segment.blocked_at_start
+        device = trainer.strategy.root_device
+        if device.type == "cuda":
+            asked = self._clock()
+            torch.cuda.synchronize(device)
+            blocked += self._clock() - asked
         seconds = self._clock() - segment.start
         if trainer.world_size > 1:
-            molecules = trainer.strategy.reduce(molecules, reduce_op="sum")
+            molecules = trainer.strategy.reduce(torch.as_tensor(molecules), reduce_op="sum")
         wait = _wait_seconds(trainer) - segment.wait_at_start
-        tally = Tally(int(molecules.item()), segment.host_steps, seconds, wait)
+        tally = Tally(int(molecules), segment.host_steps, seconds, wait, segment.updates, blocked)
         self._book(tally)
         if seconds >= RECENT_WINDOW_SECONDS or self._recent is None:
             self._recent = tally.molecules_per_second
@@ -228,7 +271,15 @@ def _wait_seconds(trainer: pl.Trainer) -> float:
     return float(getattr(trainer.train_dataloader, "wait_seconds", 0.0))
 
 
-def _real_molecules(batch: Any) -> Tensor:
+def _blocked_seconds(trainer: pl.Trainer) -> float:
+    return float(getattr(trainer.strategy, "blocked_seconds", None) or 0.0)
+
+
+def _real_molecules(batch: Any, updates: int) -> Molecules:
+    numbers = getattr(batch, "molecules", None)
+    if numbers is not None:
+        # The last call of a run may make fewer updates than it was given.
+        return int(sum(numbers[:updates]))
     mask = getattr(batch, "molecule_mask", None)
     if not isinstance(mask, Tensor):
         raise ValueError(

@@ -9,9 +9,10 @@ import pytorch_lightning as pl
 
 
 def ema(decay: float = 0.999) -> pl.Callback:
-    """Exponential moving average of the weights, by Lightning's own callback (2.6 and newer).
+    """Exponential moving average of the weights over updates (Lightning 2.6 and newer).
 
-    Validation, test and ``best.ckpt`` use the averaged weights; training goes on from its own.
+    Validation, test and ``best.ckpt`` use the averaged weights; training goes on from its own. See
+    `WeightAverage`.
 
     Raises:
         ValueError: decay outside (0, 1), or a Lightning without the callback.
@@ -19,15 +20,14 @@ def ema(decay: float = 0.999) -> pl.Callback:
     if not 0 < decay < 1:
         raise ValueError(f"callbacks.ema.decay is {decay}; it must lie between 0 and 1.")
     try:
-        from pytorch_lightning.callbacks import EMAWeightAveraging
+        from gnnpack.training.weight_average import WeightAverage
     except ImportError as error:
         raise ValueError(
             f"callbacks=ema needs pytorch-lightning 2.6 or newer; this is "
             f"{version('pytorch-lightning')}. "
             "Upgrade it, or train without averaging: callbacks=default."
         ) from error
-    average: pl.Callback = EMAWeightAveraging(decay=decay)
-    return average
+    return WeightAverage(decay)
 
 
 class ValidateAtTheEnd(pl.Callback):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Mapping, Optional
+import math
+from typing import Any, Callable, Iterable, Mapping, Optional, Sequence
 
 import pytorch_lightning as pl
 import torch
@@ -11,6 +12,8 @@ from torchmetrics import CatMetric
 
 from gnnpack.batching import PackBatch
 from gnnpack.objective import Objective, error_metrics, real_values
+from gnnpack.training.datamodule import device_iterations, total_updates
+from gnnpack.training.fused import fuse_on_cpu
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 MakeSchedule = Callable[..., Optional[Mapping[str, Any]]]
@@ -59,13 +62,17 @@ class MoleculeRegression(pl.LightningModule):
         prediction: Tensor = self.model(batch)
         return prediction
 
-    # --- training ---
+    # --- training: one update a call ---
+
+    def step(self, batch: PackBatch, num_micro_batches: int = 1) -> dict[str, Tensor]:
+        """Loss of a micro-batch, 0-d, under ``loss``: tensors to tensors and nothing else."""
+        return {"loss": self.objective(self.model(batch), batch, num_micro_batches)}
 
     def training_step(self, batch: PackBatch, batch_idx: int) -> Tensor:
         # Lightning averages over ranks and accumulated batches; the objective divides by the
         # molecules of the whole update.
         averaged = self.trainer.world_size * self.trainer.accumulate_grad_batches
-        loss: Tensor = self.objective(self.model(batch), batch, averaged)
+        loss = self.step(batch, averaged)["loss"]
         self._refuse_nan(loss, batch_idx)
         self._update_loss = self._update_loss + loss.detach() / averaged
         return loss
@@ -80,19 +87,52 @@ class MoleculeRegression(pl.LightningModule):
 
     def _refuse_nan(self, loss: Tensor, batch_idx: int) -> None:
         seldom = loss.device.type != "cpu" and batch_idx % READ_LOSS_EVERY
-        if seldom or bool(torch.isfinite(loss)):
-            return
-        raise ValueError(
-            f"The training loss is {loss.item()} at update {self.trainer.global_step}, epoch "
-            f"{self.trainer.current_epoch}. Lower optimizer.lr, set trainer.gradient_clip_val, or "
-            "check the targets for outliers."
-        )
+        if not seldom and not bool(torch.isfinite(loss)):
+            raise _bad_loss(loss.item(), self.trainer.global_step, self.trainer.current_epoch)
+
+    # --- training: several updates a call, made by the strategy ---
+
+    def log_step(self, loss: float) -> None:
+        """Show the latest loss known; called in each training step."""
+        self.log("train/loss", loss, prog_bar=True, logger=False)
+
+    def log_updates(
+        self, losses: Sequence[float], rates: Sequence[float], first_update: int, epoch: int
+    ) -> None:
+        """Write the rows that one update a call would have written.
+
+        Args:
+            losses: of consecutive updates.
+            rates: their learning rates.
+            first_update: number of the first of them in the run, from 0.
+
+        Raises:
+            ValueError: a loss is not finite.
+        """
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        for update, (loss, rate) in enumerate(zip(losses, rates), first_update):
+            if not math.isfinite(loss):
+                raise _bad_loss(loss, update, epoch)
+            if (update + 1) % every == 0:
+                row = {"train/loss": loss, "updates": float(update), "learning_rate": rate}
+                for logger in self.trainer.loggers:
+                    logger.log_metrics({**row, "epoch": epoch}, step=update)
+
+    def optimizer_zero_grad(
+        self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Nothing where the strategy makes the updates: Lightning calls it after them."""
+        if device_iterations(self.trainer) is None:
+            super().optimizer_zero_grad(epoch, batch_idx, optimizer)
+
+    # --- optimizer ---
 
     def configure_optimizers(self) -> Any:
         optimizer = self._make_optimizer(self.parameters())
+        fuse_on_cpu(optimizer)
         if self._make_schedule is None:
             return optimizer
-        total = self.trainer.estimated_stepping_batches
+        total = total_updates(self.trainer)
         schedule = self._make_schedule(optimizer, total_updates=total)
         return optimizer if schedule is None else {"optimizer": optimizer, "lr_scheduler": schedule}
 
@@ -137,7 +177,7 @@ class MoleculeRegression(pl.LightningModule):
         trainer = self._trainer
         if trainer is None or not trainer.training:
             return
-        now = trainer.estimated_stepping_batches
+        now = total_updates(trainer)
         for state in checkpoint.get("lr_schedulers", []):
             # OneCycleLR and CosineAnnealingLR run out; restored, they keep the first run's length.
             planned = state.get("total_steps", state.get("T_max"))
@@ -147,3 +187,10 @@ class MoleculeRegression(pl.LightningModule):
                     f"now have {now}. Keep trainer.max_epochs and max_steps as they were, or "
                     "start a new run with the length you want."
                 )
+
+
+def _bad_loss(loss: float, update: int, epoch: int) -> ValueError:
+    return ValueError(
+        f"The training loss is {loss} at update {update}, epoch {epoch}. Lower optimizer.lr, set "
+        "trainer.gradient_clip_val, or check the targets for outliers."
+    )
