@@ -9,15 +9,29 @@ from tests.conftest import PACKERS, batch_of, in_double, make_source
 from torch.testing import assert_close
 
 from gnnpack.batching import assemble
-from gnnpack.models import Readout, SchNet
+from gnnpack.models import Readout, SchNet, Tabulated
 from gnnpack.objective import MAE, MSE
 from gnnpack.packing import PackShape, one_per_pack
 
+TABULATED = Tabulated(num_knots=30)
 FORMS = [
     {"neighbours": "cutoff"},
     {"neighbours": "cutoff", "compiled": False},
     {"neighbours": "dense"},
+    {"neighbours": "cutoff", "filter": TABULATED},
+    {"neighbours": "cutoff", "filter": TABULATED, "compiled": False},
+    {"neighbours": "dense", "filter": TABULATED},
 ]
+
+# All packers with exact filters, whose paths through a pack the tabulated ones share.
+PACKED_FORMS = [
+    (packer, form) for form in FORMS for packer in (PACKERS[::5] if "filter" in form else PACKERS)
+]
+
+
+def filters(form: dict) -> dict:
+    """How a model evaluates its filters, which its reference must share."""
+    return {"filter": form["filter"]} if "filter" in form else {}
 
 
 def make_model(readout: str = "sum", **options) -> SchNet:
@@ -46,24 +60,24 @@ def alone(model: SchNet, source) -> torch.Tensor:
     return torch.stack(energies)
 
 
-@pytest.mark.parametrize("packer", PACKERS)
-@pytest.mark.parametrize("form", FORMS, ids=str)
+@pytest.mark.parametrize("packer, form", PACKED_FORMS)
 @pytest.mark.parametrize("readout", ["sum", "mean"])
 def test_packed_equals_alone(packer, form, readout):
     source = make_source(15)
     model = make_model(readout, **form)
     packed = by_row(source, packer, model(in_double(batch_of(source, packer))), 24)
-    assert_close(packed, alone(make_model(readout), source), rtol=1e-10, atol=1e-10)
+    assert_close(
+        packed, alone(make_model(readout, **filters(form)), source), rtol=1e-10, atol=1e-10
+    )
 
 
-@pytest.mark.parametrize("packer", PACKERS)
-@pytest.mark.parametrize("form", FORMS, ids=str)
+@pytest.mark.parametrize("packer, form", PACKED_FORMS)
 def test_gradients_of_packed_equal_alone(packer, form):
     source = make_source(15)
     model = make_model(**form)
     batch = in_double(batch_of(source, packer))
     MSE()(model(batch), batch).backward()
-    reference = make_model()
+    reference = make_model(**filters(form))
     target = torch.from_numpy(source.target[source.rows].astype(np.float32)).double()
     ((alone(reference, source) - target) ** 2).mean().backward()
     for (name, packed), single in zip(model.named_parameters(), reference.parameters()):
@@ -72,8 +86,7 @@ def test_gradients_of_packed_equal_alone(packer, form):
         )
 
 
-@pytest.mark.parametrize("packer", PACKERS)
-@pytest.mark.parametrize("form", FORMS, ids=str)
+@pytest.mark.parametrize("packer, form", PACKED_FORMS)
 def test_position_gradients_of_packed_equal_alone(packer, form):
     source = make_source(8)
     batch = in_double(batch_of(source, packer))
@@ -81,7 +94,7 @@ def test_position_gradients_of_packed_equal_alone(packer, form):
     make_model(**form)(batch._replace(pos=pos)).sum().backward()
     assert not pos.grad[~batch.atom_mask].any()
     plan = packer(source.num_atoms, PackShape(24))
-    reference = make_model()
+    reference = make_model(**filters(form))
     for p in range(plan.num_packs):
         for slot, molecule in enumerate(plan.molecules[plan.offsets[p] : plan.offsets[p + 1]]):
             single = source._replace(rows=source.rows[molecule : molecule + 1])
@@ -168,8 +181,9 @@ def test_order_of_atoms_inside_a_molecule_changes_nothing(source, form):
     assert_close(after, before, rtol=1e-10, atol=1e-10)
 
 
-def test_moving_an_atom_changes_only_its_molecule(batch):
-    model, batch = make_model(), in_double(batch)
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_moving_an_atom_changes_only_its_molecule(batch, form):
+    model, batch = make_model(**form), in_double(batch)
     pos = batch.pos.clone()
     pos[1, 0] += 0.1
     before, after = model(batch), model(batch._replace(pos=pos))
@@ -177,11 +191,12 @@ def test_moving_an_atom_changes_only_its_molecule(batch):
     assert changed == [[1, int(batch.molecule_slot[1, 0])]]
 
 
-def test_energy_is_smooth_across_the_cutoff():
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_energy_is_smooth_across_the_cutoff(form):
     source = make_source(1, largest=2)._replace(
         z=np.array([6, 8], np.uint8), offsets=np.array([0, 2]), rows=np.array([0])
     )
-    model = make_model()
+    model = make_model(**form)
     energies = []
     for distance in (3.0 - 1e-4, 3.0 + 1e-4):
         pos = np.array([[0, 0, 0], [distance, 0, 0]], np.float32)
@@ -197,8 +212,9 @@ def test_single_atoms_have_no_neighbours_and_an_energy():
         assert torch.isfinite(energies).all()
 
 
-def test_an_unknown_element_is_refused_and_named(batch):
-    model = SchNet(8, 1, 6, 3.0, num_elements=9)
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_an_unknown_element_is_refused_and_named(batch, form):
+    model = SchNet(8, 1, 6, 3.0, num_elements=9, **form)
     with pytest.raises(ValueError, match=r"Atomic number 9 has no embedding.*num_elements"):
         model(batch)
 

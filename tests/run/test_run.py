@@ -276,3 +276,37 @@ def test_the_log_holds_the_table(small, tmp_path, caplog):
     with caplog.at_level("INFO"):
         run(small(), tmp_path / "run")
     assert "test MAE (meV)" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["accelerator.device_iterations=1"],
+        ["accelerator.device_iterations=4"],
+        ["accelerator.device_iterations=4", "loader=resident"],
+        ["loader=resident"],
+        ["loader=resident", "loader.prefetch=0"],
+        ["loader=host", "loader.prefetch=1"],
+    ],
+    ids=str,
+)
+def test_how_updates_are_called_and_fed_changes_no_bit(small, tmp_path, finished, overrides):
+    """Five updates an epoch, so calls of four end with one of one."""
+    summary = run(small(*overrides), tmp_path / "run")
+    assert losses(tmp_path / "run") == losses(finished)
+    for name in ("last.ckpt", "best.ckpt"):
+        assert_same_weights(weights(tmp_path / "run", name), weights(finished, name))
+    expected = json.loads((finished / "summary.json").read_text())
+    for key in ("test_mae", "val_mae", "updates", "num_epochs"):
+        assert summary[key] == expected[key], key
+
+
+@pytest.mark.parametrize("callbacks", ["default", "ema"])
+def test_several_updates_a_call_keep_the_same_average(small, tmp_path, callbacks):
+    settings = (f"callbacks={callbacks}", "trainer.gradient_clip_val=1.0")
+    plain = run(small(*settings), tmp_path / "plain")
+    whole = run(small(*settings, "accelerator.device_iterations=4"), tmp_path / "whole")
+    assert losses(tmp_path / "whole") == losses(tmp_path / "plain")
+    assert whole["test_mae"] == plain["test_mae"]
+    for name in ("last.ckpt", "best.ckpt"):
+        assert_same_weights(weights(tmp_path / "whole", name), weights(tmp_path / "plain", name))

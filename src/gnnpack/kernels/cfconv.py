@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from gnnpack.kernels.compiled import has_numba, match_torch_threads
+from gnnpack.kernels.compiled import has_numba
 from gnnpack.kernels.pairs import Pairs
 
 # A atom slots, E undirected pairs, F channels
@@ -51,25 +51,20 @@ class _CompiledConvolution(torch.autograd.Function):
     def forward(
         ctx: Any, features: Tensor, filters: Tensor, envelope: Tensor, pairs: Pairs
     ) -> Tensor:
-        from gnnpack.kernels.cpu import convolve
+        from gnnpack.kernels.cpu_cfconv import convolve
 
-        match_torch_threads()
-        features, filters = features.contiguous(), filters.contiguous()
-        ctx.save_for_backward(features, filters, envelope, *pairs[:2], pairs.offsets)
-        out = torch.zeros_like(features)
-        convolve(*(_array(t) for t in (*ctx.to_save, out)))
-        return out
+        inputs = features.contiguous(), filters.contiguous(), envelope.contiguous()
+        ctx.save_for_backward(*inputs, *pairs[:2], pairs.offsets)
+        return convolve(ctx.to_save)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        from gnnpack.kernels.cpu import convolve_backward
+        from gnnpack.kernels.cpu_cfconv import convolve_backward
 
-        match_torch_threads()
         features, filters, _, first, second, _ = ctx.saved_tensors
-        grad_features, grad_filters = torch.zeros_like(features), torch.empty_like(filters)
-        tensors = (*ctx.saved_tensors, grad.contiguous(), grad_features, grad_filters)
-        convolve_backward(*(_array(t) for t in tensors))
+        grad = grad.contiguous()
+        grad_features, grad_filters = convolve_backward(ctx.saved_tensors, grad)
         grad_envelope = None
         if ctx.needs_input_grad[2]:
             # Positions ask for it, training on energies does not: so no part of the kernel.
@@ -83,7 +78,3 @@ def _envelope_gradient(
     both = features.index_select(0, second) * grad.index_select(0, first)
     both += features.index_select(0, first) * grad.index_select(0, second)
     return (both * filters).sum(1)
-
-
-def _array(tensor: Tensor) -> Any:
-    return tensor.detach().numpy()

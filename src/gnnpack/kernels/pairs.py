@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from gnnpack.kernels.compiled import has_numba, match_torch_threads
+from gnnpack.kernels.compiled import has_numba
 
 
 class Pairs(NamedTuple):
@@ -35,7 +34,8 @@ def find_pairs(
         cutoff: Å.
         compiled: use the numba kernel where it serves (CPU); False is the plain-torch reference.
     """
-    search = _search_numba if compiled and pos.device.type == "cpu" and has_numba() else _search
+    serves = pos.device.type == "cpu" and pos.dtype in (torch.float32, torch.float64)
+    search = _search_numba if compiled and serves and has_numba() else _search
     first, second, offsets = search(pos.detach(), molecule_slot, atom_mask, cutoff)
     flat = pos.reshape(-1, 3)
     difference = flat.index_select(0, first) - flat.index_select(0, second)
@@ -64,18 +64,8 @@ def _search(
 def _search_numba(
     pos: Tensor, molecule_slot: Tensor, atom_mask: Tensor, cutoff: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    from gnnpack.kernels.cpu import count_pairs, fill_pairs
+    from gnnpack.kernels.cpu_pairs import search
 
-    match_torch_threads()
-    num_packs, N = molecule_slot.shape
-    assert num_packs * N < np.iinfo(np.int32).max, "a batch's atom slots must be countable in int32"
-    arrays = pos.numpy(), molecule_slot.numpy(), atom_mask.numpy()
-    # The limit in the positions' own precision: the comparison then equals the reference's.
-    limit = arrays[0].dtype.type(cutoff * cutoff)
-    offsets = np.zeros(num_packs + 1, dtype=np.int64)
-    count_pairs(*arrays, limit, offsets[1:])
-    np.cumsum(offsets, out=offsets)
-    first = np.empty(offsets[-1], dtype=np.int32)
-    second = np.empty(offsets[-1], dtype=np.int32)
-    fill_pairs(*arrays, limit, offsets, first, second)
-    return torch.from_numpy(first), torch.from_numpy(second), torch.from_numpy(offsets)
+    last = torch.iinfo(torch.int32).max
+    assert molecule_slot.numel() < last, "a batch's atom slots must be countable in int32"
+    return search(pos, molecule_slot, atom_mask, cutoff)

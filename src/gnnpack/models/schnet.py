@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,20 +11,30 @@ from torch import Tensor, nn
 
 from gnnpack.batching import PackBatch
 from gnnpack.kernels import (
+    Pairs,
+    block_tail,
     continuous_filter_convolution,
     dense_convolution,
     dense_neighbours,
     find_pairs,
+    make_stencil,
+    shifted_softplus,
+    tabulated_convolution,
+)
+from gnnpack.kernels.cuda import embed
+from gnnpack.models import cuda_path
+from gnnpack.models.filters import Filter, FilterGrid, filter_choice
+from gnnpack.models.layers import (
+    Convolve,
+    Gaussians,
+    Interaction,
+    ShiftedSoftplus,
+    envelope,
+    linear,
 )
 from gnnpack.models.readout import Readout
 
 NEIGHBOURS = ("cutoff", "dense")
-
-# ln 2 rounded to float32, as PyG has it: in float64 too, equal weights then give equal energies.
-LN2 = float(torch.log(torch.tensor(2.0)))
-
-# Features (P * N, F) -> messages (P * N, F), given the filter network of a block.
-Convolve = Callable[[Tensor, nn.Module], Tensor]
 
 
 class SchNet(nn.Module):
@@ -40,9 +50,14 @@ class SchNet(nn.Module):
         num_filters: channels of the convolution; None = hidden_channels.
         neighbours: ``cutoff``: compact undirected pairs; ``dense``: every pair of slots of a pack,
             masked: static shapes, and the reference for tests.
+        filter: ``exact``: the filter network on every pair; ``tabulated``, or `Tabulated` with
+            choices of its own: on a grid of distances, and interpolated. The weights are the same.
         num_elements: atomic numbers 0 .. num_elements - 1 have an embedding.
         readout: the output layer; by default a sum in the network's own scale.
-        compiled: let the CPU use its compiled kernels; False is the plain-torch reference.
+        compiled: use the compiled kernels of the CPU or, with tables, of the GPU; False is the
+            plain-torch reference.
+        largest_molecule: atoms of the largest molecule in training; a CUDA GPU then reserves room
+            for so many pairs. A larger one turns gradients to NaN there. None = a pack's slots.
     """
 
     def __init__(
@@ -54,9 +69,11 @@ class SchNet(nn.Module):
         *,
         num_filters: int | None = None,
         neighbours: str = "cutoff",
+        filter: Filter = "exact",
         num_elements: int = 100,
         readout: Readout | None = None,
         compiled: bool = True,
+        largest_molecule: int | None = None,
     ) -> None:
         super().__init__()
         sizes = {
@@ -64,11 +81,13 @@ class SchNet(nn.Module):
             "num_gaussians": num_gaussians,
             "num_filters": 1 if num_filters is None else num_filters,
             "num_elements": num_elements,
+            "largest_molecule": 1 if largest_molecule is None else largest_molecule,
         }
         _check(sizes, num_interactions, cutoff, neighbours)
         self.cutoff = float(cutoff)
         self.neighbours = neighbours
         self.compiled = compiled
+        self.largest_molecule = largest_molecule
         self.embedding = nn.Embedding(num_elements, hidden_channels)
         self.gaussians = Gaussians(num_gaussians, cutoff)
         num_filters = hidden_channels if num_filters is None else num_filters
@@ -77,11 +96,13 @@ class SchNet(nn.Module):
             for _ in range(num_interactions)
         )
         self.output = nn.Sequential(
-            _linear(hidden_channels, hidden_channels // 2),
+            linear(hidden_channels, hidden_channels // 2),
             ShiftedSoftplus(),
-            _linear(hidden_channels // 2, 1),
+            linear(hidden_channels // 2, 1),
         )
         self.readout = Readout() if readout is None else readout
+        how = filter_choice(filter)
+        self.grid = None if how is None else FilterGrid(how, self.gaussians, self.cutoff)
 
     def forward(self, batch: PackBatch) -> Tensor:
         """Prediction per molecule slot, (P, G), in the readout's unit; 0 in slots without molecule.
@@ -89,17 +110,71 @@ class SchNet(nn.Module):
         Raises:
             ValueError: an atomic number has no embedding.
         """
-        pos = batch.pos.to(self.embedding.weight.dtype)
-        convolve = (
-            self._dense(pos, batch) if self.neighbours == "dense" else self._pairs(pos, batch)
+        has_kernels = self.compiled and self._has_tables
+        return self._predict(
+            batch, cuda_kernels=has_kernels and cuda_path.serves(self.embedding.weight)
         )
-        features = self._embed(batch)
-        for interaction in self.interactions:
-            features = features + interaction(features, convolve)
-        prediction: Tensor = self.readout(self.output(features).view(batch.z.shape), batch)
+
+    @property
+    def _has_tables(self) -> bool:
+        """Whether blocks go from convolution to convolution with filters from tables."""
+        tabulated = self.neighbours == "cutoff" and self.grid is not None
+        return tabulated and len(self.interactions) > 0
+
+    def _predict(self, batch: PackBatch, *, cuda_kernels: bool) -> Tensor:
+        """`forward`; ``cuda_kernels`` on the CPU too, where Triton interprets them."""
+        pos = batch.pos.to(self.embedding.weight.dtype)
+        z = self._elements(batch)
+        if cuda_kernels:
+            atom_values = cuda_path.atom_values(self, z, pos, batch)
+        elif self._has_tables:
+            atom_values = self._tabulated(z, pos, batch)
+        else:
+            convolve = (self._dense if self.neighbours == "dense" else self._pairs)(pos, batch)
+            # nn.Embedding's own gradient waits for a GPU.
+            features = embed(z, self.embedding.weight) if z.is_cuda else self.embedding(z)
+            for interaction in self.interactions:
+                features = features + interaction(features, convolve)
+            atom_values = self.output(features)
+        values = atom_values.view(batch.z.shape)
+        prediction: Tensor = self.readout(values, batch, in_order=cuda_kernels)
         return prediction
 
-    def _embed(self, batch: PackBatch) -> Tensor:
+    def _tabulated(self, z: Tensor, pos: Tensor, batch: PackBatch) -> Tensor:
+        """Values of the atoms, (P * N, 1): blocks from convolution to convolution.
+
+        Each block's end is joined with the next one's first layer, and the first one's first layer
+        is applied to the elements' embeddings instead of to the atoms'.
+        """
+        grid = self.grid
+        assert grid is not None, "tables come from a grid"
+        pairs = self._find_pairs(pos, batch)
+        stencil = make_stencil(pairs, self.cutoff, grid.num_knots, grid.rows_per_knot)
+        tables = grid.tables(self.interactions)
+        embedding = self.embedding.weight
+        blocks: Any = self.interactions
+        output: Any = self.output
+        heads = [*(block.before.weight for block in blocks), output[0].weight]
+        features, ahead = F.embedding(z, embedding), F.embedding(z, embedding @ heads[0].t())
+        for table, block, head in zip(tables, blocks, heads[1:]):
+            messages = tabulated_convolution(ahead, table, stencil, compiled=self.compiled)
+            first, last = block.after[0], block.after[2]
+            features, ahead = block_tail(
+                messages,
+                features,
+                first.weight,
+                first.bias,
+                last.weight,
+                last.bias,
+                head,
+                compiled=self.compiled,
+            )
+        inner = shifted_softplus(ahead, output[0].bias, compiled=self.compiled)
+        atom_values: Tensor = output[2](inner)
+        return atom_values
+
+    def _elements(self, batch: PackBatch) -> Tensor:
+        """Atomic numbers (P * N,), 0 in filler."""
         # Filler may hold any z; a real atom may not. Checked on the CPU alone: no device sync.
         z = torch.where(batch.atom_mask, batch.z, torch.zeros_like(batch.z))
         if z.device.type == "cpu" and int(z.max()) >= self.embedding.num_embeddings:
@@ -107,96 +182,48 @@ class SchNet(nn.Module):
                 f"Atomic number {int(z.max())} has no embedding: the model knows 1 to "
                 f"{self.embedding.num_embeddings - 1}. Raise model.num_elements."
             )
-        features: Tensor = self.embedding(z)
-        return features.view(-1, self.embedding.embedding_dim)
+        return z.view(-1)
+
+    def _find_pairs(self, pos: Tensor, batch: PackBatch) -> Pairs:
+        fields = batch.molecule_slot, batch.atom_mask, self.cutoff
+        return find_pairs(pos, *fields, compiled=self.compiled)
 
     def _pairs(self, pos: Tensor, batch: PackBatch) -> Convolve:
-        pairs = find_pairs(
-            pos, batch.molecule_slot, batch.atom_mask, self.cutoff, compiled=self.compiled
-        )
-        basis, envelope = self.gaussians(pairs.distance), self._envelope(pairs.distance)
+        """Exact filters on compact pairs."""
+        pairs = self._find_pairs(pos, batch)
+        basis, scale = self.gaussians(pairs.distance), envelope(pairs.distance, self.cutoff)
 
         def convolve(features: Tensor, filter_network: nn.Module) -> Tensor:
             return continuous_filter_convolution(
-                features, filter_network(basis), envelope, pairs, compiled=self.compiled
+                features, filter_network(basis), scale, pairs, compiled=self.compiled
             )
 
         return convolve
 
     def _dense(self, pos: Tensor, batch: PackBatch) -> Convolve:
+        """Every pair of slots, with filters of either kind."""
         near = dense_neighbours(pos, batch.molecule_slot, batch.atom_mask, self.cutoff)
-        basis, weight = self.gaussians(near.distance), self._envelope(near.distance) * near.mask
+        basis, scale = self.gaussians(near.distance), envelope(near.distance, self.cutoff)
+        tables: dict[nn.Module, Tensor] = {}
+        if self.grid is not None and self.interactions:
+            networks: Any = [block.filter_network for block in self.interactions]
+            tables = dict(zip(networks, self.grid.tables(self.interactions)))
 
         def convolve(features: Tensor, filter_network: nn.Module) -> Tensor:
-            grouped = features.view(*batch.z.shape, -1)
-            messages = dense_convolution(grouped, filter_network(basis), weight)
+            if self.grid is None:
+                filters, weight = filter_network(basis), scale * near.mask
+            else:
+                filters = self.grid.filters(tables[filter_network], near.distance)
+                weight = near.mask
+            messages = dense_convolution(features.view(*batch.z.shape, -1), filters, weight)
             return messages.view(features.shape)
 
         return convolve
 
-    def _envelope(self, distance: Tensor) -> Tensor:
-        """Cosine cutoff: 1 at distance 0, 0 with slope 0 at the cutoff."""
-        return 0.5 * (torch.cos(distance * (math.pi / self.cutoff)) + 1.0)
-
-
-class Interaction(nn.Module):
-    """One interaction block: atom-wise layer, convolution, two atom-wise layers."""
-
-    def __init__(self, hidden_channels: int, num_gaussians: int, num_filters: int) -> None:
-        super().__init__()
-        self.filter_network = nn.Sequential(
-            _linear(num_gaussians, num_filters),
-            ShiftedSoftplus(),
-            _linear(num_filters, num_filters),
-        )
-        self.before = _linear(hidden_channels, num_filters, bias=False)
-        self.after = nn.Sequential(
-            _linear(num_filters, hidden_channels),
-            ShiftedSoftplus(),
-            _linear(hidden_channels, hidden_channels),
-        )
-
-    def forward(self, features: Tensor, convolve: Convolve) -> Tensor:
-        """Features (A, F) -> the block's addition to them, (A, F)."""
-        out: Tensor = self.after(convolve(self.before(features), self.filter_network))
-        return out
-
-
-class Gaussians(nn.Module):
-    """Expand distances in Gaussians spread evenly over [0, cutoff] (arXiv 1706.08566, eq. 3)."""
-
-    centres: Tensor
-
-    def __init__(self, num_gaussians: int, cutoff: float) -> None:
-        super().__init__()
-        centres = torch.linspace(0.0, cutoff, num_gaussians)
-        # Not in the state: they follow from the arguments.
-        self.register_buffer("centres", centres, persistent=False)
-        # From the rounded centres, as PyG has it: weights then mean the same to the last digit.
-        self.coefficient = -0.5 / (centres[1] - centres[0]).item() ** 2
-
-    def forward(self, distance: Tensor) -> Tensor:
-        """Distances (...) in Å -> (..., num_gaussians)."""
-        return torch.exp(self.coefficient * (distance[..., None] - self.centres).square())
-
-
-class ShiftedSoftplus(nn.Module):
-    """softplus(x) - ln 2, which is 0 at 0 (arXiv 1706.08566, section 4.1)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.softplus(x).sub_(LN2)
-
-
-def _linear(num_inputs: int, num_outputs: int, *, bias: bool = True) -> nn.Linear:
-    layer = nn.Linear(num_inputs, num_outputs, bias=bias)
-    nn.init.xavier_uniform_(layer.weight)
-    if bias:
-        nn.init.zeros_(layer.bias)
-    return layer
-
 
 def _check(sizes: dict[str, int], num_interactions: int, cutoff: float, neighbours: str) -> None:
     least = {"hidden_channels": 2, "num_gaussians": 2, "num_filters": 1, "num_elements": 2}
+    least["largest_molecule"] = 1
     for name, value in sizes.items():
         if value < least[name]:
             raise ValueError(f"model.{name} is {value}; it must be at least {least[name]}.")

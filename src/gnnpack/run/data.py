@@ -31,17 +31,25 @@ class Data(NamedTuple):
 
 
 def open_data(cfg: DictConfig, record: Mapping[str, Any] | None = None) -> Data:
-    """Open (or first build) the store that ``cfg`` names, and split it.
+    """`open_split` of what ``cfg`` names."""
+    return open_split(instantiate(cfg.dataset), cfg.data_dir, cfg.seed, record)
+
+
+def open_split(
+    dataset: Dataset, data_dir: str, seed: int, record: Mapping[str, Any] | None = None
+) -> Data:
+    """Open (or first build) the store of a data set, and split it.
 
     Args:
+        data_dir: stores lie in its folder ``store``.
+        seed: of the split.
         record: of a checkpoint, whose split and reference energies are then used; None makes
-            them as ``cfg`` says.
+            them as the data set says.
     """
-    dataset: Dataset = instantiate(cfg.dataset)
-    store = open_store(dataset, Path(cfg.data_dir) / "store")
+    store = open_store(dataset, store_root(data_dir))
     info = store.target_info(dataset.target)
     if record is None:
-        split = dataset.make_split(store.ids, seed=cfg.seed)
+        split = dataset.make_split(store.ids, seed=seed)
         references = _references(dataset, store, split)
     else:
         split = Split(*(_rows(store.ids, record["split"][part].numpy()) for part in Split._fields))
@@ -56,6 +64,11 @@ def open_data(cfg: DictConfig, record: Mapping[str, Any] | None = None) -> Data:
         values=residual(store, dataset.target, references),
         split=split,
     )
+
+
+def store_root(data_dir: str) -> Path:
+    """The folder stores lie in."""
+    return Path(data_dir) / "store"
 
 
 def _references(dataset: Dataset, store: Store, split: Split) -> NDArray[np.float64]:

@@ -33,6 +33,7 @@ from gnnpack.run.data import (
     open_data,
     target_scale,
 )
+from gnnpack.run.filter_check import check_filters
 from gnnpack.run.report import announce, finish_run, write_record
 from gnnpack.training import MoleculeRegression, PackedDataModule, ValidateAtTheEnd
 
@@ -65,8 +66,14 @@ def run(
     check_split(data)
     plans = make_plans(cfg, data)
     scale = target_scale(data)
-    module = make_module(cfg, Readout(data.readout, *scale), checkpoint_record(cfg, data, plans))
+    module = make_module(
+        cfg,
+        Readout(data.readout, *scale),
+        checkpoint_record(cfg, data, plans),
+        largest_molecule=int(data.store.num_atoms.max()),
+    )
     announce(cfg, data, plans, module)
+    check_filters(module.model, data, "before training")
     meter = tracking.ThroughputMeter()
     record = partial(write_record, cfg, run_dir, data, overrides, resumed=checkpoint is not None)
     try:
@@ -75,6 +82,7 @@ def run(
         fit(trainer, module, loaders, run_dir, checkpoint)
         summary = evaluate_run(trainer, module, loaders, data, scale, plans, meter)
         summary["wall_seconds"] = clock.seconds
+        check_filters(module.model, data, "after it")
         finish_run(summary, run_dir, module, plans, data)
     except BaseException:
         tracking.finish_wandb(exit_code=1)
@@ -109,11 +117,22 @@ def fit(
 
 
 def make_module(
-    cfg: DictConfig, readout: Readout, record: Mapping[str, Any] | None = None
+    cfg: DictConfig,
+    readout: Readout,
+    record: Mapping[str, Any] | None = None,
+    *,
+    largest_molecule: int | None = None,
 ) -> MoleculeRegression:
-    """Model, objective, optimizer and schedule of ``cfg``."""
+    """Model, objective, optimizer and schedule of ``cfg``.
+
+    Args:
+        largest_molecule: atoms, for a model that reserves room for it and is not told by ``cfg``.
+    """
+    found: dict[str, Any] = {}
+    if "largest_molecule" in cfg.model and cfg.model.largest_molecule is None:
+        found["largest_molecule"] = largest_molecule
     return MoleculeRegression(
-        instantiate(cfg.model, readout=readout),
+        instantiate(cfg.model, readout=readout, **found),
         instantiate(cfg.objective),
         # all: torch and others ask for plain lists and tuples, not config nodes.
         instantiate(cfg.optimizer, _convert_="all"),

@@ -14,8 +14,7 @@ def fuse_on_cpu(optimizer: Optimizer) -> None:
     """
     groups = optimizer.param_groups
     undecided = all(
-        "fused" in group and group["fused"] is None and not group.get("foreach")
-        for group in groups
+        "fused" in group and group["fused"] is None and not group.get("foreach") for group in groups
     )
     on_cpu = all(p.device.type == "cpu" for group in groups for p in group["params"])
     if undecided and on_cpu and _torch_has_it(type(optimizer)):

@@ -1,0 +1,110 @@
+"""Vectors of a few numbers for compiled loops, where a compiler does not find them by itself.
+
+A loop that reads and writes several rows of one array is not turned into vector instructions, as
+the rows might overlap. These functions say so explicitly: the loop's author knows that they do not.
+LLVM splits a vector into what the processor has. Import only where numba is present.
+
+`cpu_tabulated` compiles them in; remove its cached machine code (`__pycache__/*.nb*`) after a
+change here, as numba watches the file of the loop alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
+
+
+class Vector(types.Type):
+    """``width`` numbers of ``dtype``."""
+
+    def __init__(self, dtype: Any, width: int) -> None:
+        self.dtype, self.width = dtype, width
+        super().__init__(name=f"vector({dtype} x {width})")
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, vector: Vector) -> None:
+        number = manager.lookup(vector.dtype).get_data_type()
+        kind = ir.VectorType(number, vector.width)
+        super().__init__(manager, vector, kind)  # type: ignore[no-untyped-call]
+
+
+def vector_operations(width: int) -> tuple[Any, Any, Any]:
+    """load(array, index), store(array, index, vector) and spread(number) for one width.
+
+    ``index`` counts numbers from the start of a C-contiguous array of any dimension; nothing checks
+    it against the array's end.
+    """
+
+    @intrinsic
+    def load(typing_context, array, index):  # type: ignore[no-untyped-def]
+        vector = Vector(array.dtype, width)
+
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            loaded = builder.load(_pointer(context, builder, array, arguments, vector))
+            loaded.align = array.dtype.bitwidth // 8
+            return loaded
+
+        return vector(array, types.intp), generate
+
+    @intrinsic
+    def store(typing_context, array, index, value):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            stored = builder.store(
+                arguments[2], _pointer(context, builder, array, arguments, value)
+            )
+            stored.align = array.dtype.bitwidth // 8
+            return context.get_dummy_value()
+
+        return types.void(array, types.intp, value), generate
+
+    @intrinsic
+    def spread(typing_context, number):  # type: ignore[no-untyped-def]
+        vector = Vector(number, width)
+
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            empty = ir.Constant(context.get_data_type(vector), ir.Undefined)
+            one = builder.insert_element(empty, arguments[0], ir.Constant(ir.IntType(32), 0))
+            zeros = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
+            return builder.shuffle_vector(one, empty, zeros)
+
+        return vector(number), generate
+
+    return load, store, spread
+
+
+@intrinsic
+def multiply(typing_context, x, y):  # type: ignore[no-untyped-def]
+    """x * y."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.fmul(*arguments)
+
+    return x(x, y), generate
+
+
+@intrinsic
+def multiply_add(typing_context, x, y, z):  # type: ignore[no-untyped-def]
+    """x * y + z, rounded once."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        kind = context.get_data_type(x)
+        name = f"llvm.fma.v{x.width}f{x.dtype.bitwidth}"
+        function_type = ir.FunctionType(kind, [kind] * 3)
+        function = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
+            builder.module, function_type, name
+        )
+        return builder.call(function, arguments)
+
+    return x(x, x, x), generate
+
+
+def _pointer(context: Any, builder: Any, array: Any, arguments: Any, vector: Vector) -> Any:
+    data = context.make_array(array)(context, builder, arguments[0]).data
+    place = builder.gep(data, [arguments[1]])
+    return builder.bitcast(place, context.get_data_type(vector).as_pointer())
