@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-all lint types bench bench-packers clean
+.PHONY: help setup train test test-all lint types bench bench-packers bench-gpu clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,11 +34,14 @@ lint: $(STAMP) ## Style and formatting
 types: $(STAMP) ## Types, strictly
 	$(BIN)/mypy
 
-bench: $(STAMP) ## Time store, batches and training steps, beside PyG's; writes outputs/bench/
+bench: $(STAMP) ## Time everything up to whole training runs, beside PyG's; writes outputs/bench/
 	$(BIN)/gnnpack bench
 
 bench-packers: $(STAMP) ## Compare all packers: packs, bound, time, memory; writes outputs/bench/
 	$(BIN)/gnnpack bench packers
+
+bench-gpu: $(STAMP) ## Time a CUDA GPU in nine minutes, and go on where it stopped; writes outputs/bench/gpu/
+	$(BIN)/gnnpack bench gpu
 
 clean: ## Remove what setup and the tools made; data and outputs stay
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -19,6 +19,7 @@ def run(monkeypatch, *arguments):
 
 def small(tmp_path, **changes):
     given = {"dataset": "synthetic", "num_molecules": "20", "batch_size": "4", "repeats": "1"}
+    given["sections"] = "batch,train_step"
     given.update({"data_dir": str(tmp_path / "data"), "out": str(tmp_path / "out"), **changes})
     return [f"{name}={value}" for name, value in given.items()]
 
@@ -28,11 +29,15 @@ def test_it_writes_a_report_and_prints_the_tables(tmp_path, monkeypatch, capsys)
     run(monkeypatch, *small(tmp_path))
     (folder,) = (tmp_path / "out").iterdir()
     assert folder.name.endswith("_synthetic")
-    assert sorted(file.name for file in folder.iterdir()) == ["bench.json", "bench.md"]
+    assert sorted(file.name for file in folder.iterdir()) == ["bench.json", "bench.md", "bench.png"]
     report = json.loads((folder / "bench.json").read_text(encoding="utf-8"))
     assert report["argv"] == ["gnnpack bench", *small(tmp_path)]
     printed = capsys.readouterr().out
-    assert "One training step" in printed
+    assert "One training step, batch 4" in printed
+    assert "Published, not measured here" in printed
+    # Repeating what the report calls its settings repeats the run.
+    given = dict(argument.split("=") for argument in small(tmp_path))
+    assert all(str(report["settings"][name]) == given[name] for name in given if name != "out")
     assert str(folder / "bench.md") in printed
 
 
@@ -47,6 +52,8 @@ def test_defaults_are_those_of_the_settings(monkeypatch):
     [
         ("repeats=many", "repeats=many is not a whole number"),
         ("batch_size=2.5", "batch_size=2.5 is not a whole number"),
+        ("batch_size=64,", "batch_size= is not a whole number"),
+        ("sections=store,speed", "sections=store,speed; name some of"),
         ("repeats=0", "repeats=0"),
         ("dataset=qm8", "choose one of"),
         ("size=3", "'size=3' is not an argument"),

@@ -12,13 +12,13 @@ import pytest
 from rich.console import Console
 
 from gnnpack import bench, packing
+from gnnpack.bench.cells import columns
 from gnnpack.bench.packer_list import PACKERS, Molecules
 from gnnpack.bench.packer_problem import memory_job
 from gnnpack.bench.packers_bench import size_problems
 from gnnpack.bench.packers_settings import PACK_SIZES
 from gnnpack.bench.pair_limits import load_pairs, pair_capacity
 from gnnpack.bench.sweep import BY_HISTOGRAM, curves, measure_sweep
-from gnnpack.bench.table import columns
 from gnnpack.commands import bench_packers
 from gnnpack.commands.bench import main
 from gnnpack.datasets import QM9, Synthetic
@@ -178,10 +178,10 @@ def test_the_console_is_narrow_and_markdown_has_all(tmp_path):
 
 
 def test_a_hundred_percent_means_that_no_slot_is_empty():
-    row = {"label": "a", "seconds": {"median": 1.0, "p10": 1.0, "p90": 1.0}, "times_pyg": None}
+    row = {"label": "a", "seconds": {"median": 1.0, "p10": 1.0, "p90": 1.0}, "times_baseline": None}
     row.update(molecules_per_second=None, facts={"percent": 99.99999})
     full = {**row, "facts": {"percent": 100.0}}
-    section = {"rows": [row, full], "columns": ["percent"], "wide": []}
+    section = {"rows": [row, full], "columns": ["percent"], "wide": [], "baseline": None}
     assert columns(section)["percent"] == ["99.9999", "100.0000"]
 
 
@@ -234,7 +234,7 @@ def test_defaults_are_those_of_the_settings(monkeypatch):
 @pytest.mark.parametrize(
     "arguments, said",
     [
-        (["packerss"], "no benchmark 'packerss'; there is packers"),
+        (["packerss"], "no benchmark 'packerss'; there is packers, compare"),
         (["packers", "repeats=many"], "repeats=many is not a whole number"),
         (["packers", "sizes=54,x"], "sizes=x is not a whole number; write sizes=54,72"),
         (["packers", "sizes=90,90"], "sizes=90,90; name each size once"),

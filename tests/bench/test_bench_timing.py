@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gnnpack.bench import section as section_room
-from gnnpack.bench.section import PYG, Contender, measure
+from gnnpack.bench.section import PYG, Contender, add_facts, measure
 from gnnpack.bench.timing import MOST_CALLS, WARM_UPS, spread, time_in_turns
 
 
@@ -83,19 +83,30 @@ def test_ratios_are_taken_inside_each_round(monkeypatch):
     in_rounds(monkeypatch, clock)
     ours = Contender("ours", "ours", clock.spend("ours", 1, 1, 1, 2, 10), molecules=20)
     pyg = Contender(PYG, "PyG", clock.spend("pyg", 1, 1, 3, 6, 30), molecules=20)
-    rows = measure("step", "Step", "", [ours, pyg], 3).rows
-    assert rows[0].times_pyg == (3.0, 3.0, 3.0)
-    assert rows[1].times_pyg == (1.0, 1.0, 1.0)
+    rows = measure("step", "Step", "", [ours, pyg], 3, baseline=PYG).rows
+    assert rows[0].times_baseline == (3.0, 3.0, 3.0)
+    assert rows[1].times_baseline == (1.0, 1.0, 1.0)
     assert rows[0].seconds.median == 2.0
     assert rows[0].molecules_per_second.median == 10.0
 
 
-def test_no_ratio_without_pyg(monkeypatch):
+def test_no_ratio_without_the_baseline(monkeypatch):
     clock = Clock()
     in_rounds(monkeypatch, clock)
     only = Contender("ours", "ours", clock.spend("ours", 1.0), facts=lambda: {"packs": 3})
-    row = measure("step", "Step", "", [only], 2).rows[0].as_dict()
-    assert row["times_pyg"] is None
+    section = measure("step", "Step", "", [only], 2, baseline=PYG)
+    assert section.baseline is None
+    row = section.rows[0].as_dict()
+    assert row["times_baseline"] is None
     assert row["molecules_per_second"] is None
     assert row["facts"] == {"packs": 3}
     assert row["seconds"] == {"median": 1.0, "p10": 1.0, "p90": 1.0}
+
+
+def test_further_facts_join_those_of_their_row(monkeypatch):
+    clock = Clock()
+    in_rounds(monkeypatch, clock)
+    names = ("a", "b")
+    contenders = [Contender(n, n, clock.spend(n, 1.0), facts=lambda: {"packs": 3}) for n in names]
+    section = add_facts(measure("step", "Step", "", contenders, 1), {"b": {"rate": 2.0}})
+    assert [row.facts for row in section.rows] == [{"packs": 3}, {"packs": 3, "rate": 2.0}]

@@ -7,15 +7,15 @@ import torch
 
 from gnnpack.batching import PackBatch, PackSource, assemble
 from gnnpack.bench.beside_pyg import PyG
+from gnnpack.bench.data import Batch
 from gnnpack.bench.plans import at
 from gnnpack.bench.section import PYG, Contender, Section, measure
 from gnnpack.packing import PackPlan
 
 
-def measure_batches(
-    source: PackSource, packed: PackPlan, padded: PackPlan, pyg: PyG | None, repeats: int
-) -> Section:
+def measure_batches(batch: Batch, pyg: PyG | None, repeats: int) -> Section:
     """Assemble the same molecules in each way; the plans are made before."""
+    source, packed, padded = batch
     check_collate(source, packed)
     n = len(source.rows)
     contenders = [
@@ -34,6 +34,7 @@ def measure_batches(
         f"The same {n:,} molecules: atomic numbers, positions, targets. No neighbours.",
         contenders,
         repeats,
+        baseline=PYG,
     )
 
 

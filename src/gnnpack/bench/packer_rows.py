@@ -110,7 +110,7 @@ def _row(one: _Contender, timings: dict[str, Timing], peak: float | None) -> Row
         calls_per_repeat=first.calls_per_repeat,
         seconds=spread(first.seconds),
         molecules_per_second=None,
-        times_pyg=None,
+        times_baseline=None,
         facts={
             "molecules": plan.num_molecules,
             "packs": plan.num_packs,

@@ -6,17 +6,14 @@ from pathlib import Path
 from typing import Any, Mapping
 
 from gnnpack.bench.packers_figure import packers_figure
-from gnnpack.bench.table import markdown
-from gnnpack.tracking import write_json
-from gnnpack.tracking.json_file import explain_write_error, replace_file
+from gnnpack.bench.report import write_report
+from gnnpack.tracking.json_file import explain_write_error
 
 
 def write_packers_report(report: Mapping[str, Any], folder: Path, name: str = "bench") -> None:
     """Write ``name``.json, .md and .png; OSError with the cure when the disk refuses."""
-    write_json(folder / f"{name}.json", dict(report))
     packers_figure(report, folder / f"{name}.png")
-    with replace_file(folder / f"{name}.md") as file:
-        file.write(markdown(report, figure=f"{name}.png"))
+    write_report(report, folder, name, figure=f"{name}.png")
 
 
 def results_folder(results: str) -> Path:

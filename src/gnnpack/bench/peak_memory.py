@@ -79,9 +79,12 @@ def _resident_peak(call: Callable[[Any], object], loaded: Any) -> int:
     call(loaded)
     _trim()
     _CLEAR.write_text("5")
-    before = _status("VmRSS")
+    before = status_bytes("VmRSS")
     call(loaded)
-    return _status("VmHWM") - before
+    after = status_bytes("VmHWM")
+    assert before is not None, "only asked where Linux can tell"
+    assert after is not None, "only asked where Linux can tell"
+    return after - before
 
 
 def _traced_peak(loop: Callable[[Any], object], loaded: Any) -> int:
@@ -98,7 +101,10 @@ def _trim() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _status(name: str) -> int:
+def status_bytes(name: str) -> int | None:
+    """An entry of this process's /proc/self/status in bytes; None where there is no such file."""
+    if not _STATUS.exists():
+        return None
     for line in _STATUS.read_text().splitlines():
         if line.startswith(f"{name}:"):
             return 1024 * int(line.split()[1])

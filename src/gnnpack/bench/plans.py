@@ -7,51 +7,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnpack.bench.packer_list import PACKERS, Entry, Molecules
 from gnnpack.bench.section import Contender, Section, measure
-from gnnpack.packing import (
-    Packer,
-    PackPlan,
-    PackShape,
-    first_fit_decreasing,
-    lpfhp,
-    next_fit,
-    one_per_pack,
-    packer_name,
-    resolve_num_atoms,
-)
-
-PACKERS = (lpfhp, first_fit_decreasing, next_fit, one_per_pack)
+from gnnpack.packing import PackPlan, PackShape
 
 
 def measure_plans(
     num_atoms: NDArray[np.int64], packed: PackShape, padded: PackShape, repeats: int
 ) -> Section:
-    """Plan the molecules with each packer.
+    """Plan the molecules with every packer.
 
     Args:
         num_atoms: (M,) atoms of each molecule of the training split.
-        packed: the shape of all packers but ``one_per_pack``.
-        padded: the shape of ``one_per_pack``.
+        packed: the shape of all packers but those of their own size.
+        padded: the shape of these.
     """
     contenders = [
-        _contender(packer, num_atoms, padded if packer is one_per_pack else packed)
-        for packer in PACKERS
+        _contender(entry, Molecules(num_atoms), padded if entry.own_size else packed)
+        for entry in PACKERS
     ]
     return measure(
         "plan",
         "Plan the training split",
-        f"{len(num_atoms):,} molecules; fill is real atoms over atom slots.",
+        f"{len(num_atoms):,} molecules; fill is real atoms over atom slots. `gnnpack bench "
+        "packers` has other shapes and data sets, and memory.",
         contenders,
         repeats,
         columns=("packs", "lower_bound", "fill"),
     )
-
-
-def shapes(num_atoms: NDArray[np.int64]) -> tuple[PackShape, PackShape]:
-    """The shape LPFHP fills best and that of one molecule a pack, from all sizes (M,)."""
-    asked = PackShape(None)
-    packed = resolve_num_atoms(lpfhp, num_atoms, asked)
-    return packed, resolve_num_atoms(one_per_pack, num_atoms, asked)
 
 
 def at(plan: PackPlan) -> str:
@@ -59,8 +42,8 @@ def at(plan: PackPlan) -> str:
     return f"{plan.packer}@{plan.atom_capacity}"
 
 
-def _contender(packer: Packer, num_atoms: NDArray[np.int64], shape: PackShape) -> Contender:
-    plan = packer(num_atoms, shape)
+def _contender(entry: Entry, molecules: Molecules, shape: PackShape) -> Contender:
+    plan = entry.plan(molecules, shape)
     plan.validate()
 
     def facts() -> dict[str, Any]:
@@ -70,6 +53,7 @@ def _contender(packer: Packer, num_atoms: NDArray[np.int64], shape: PackShape) -
             "fill": plan.atom_efficiency,
         }
 
+    label = f"{entry.label}@{plan.atom_capacity}"
     return Contender(
-        packer_name(packer), at(plan), lambda: packer(num_atoms, shape), len(num_atoms), facts
+        entry.label, label, lambda: entry.plan(molecules, shape), plan.num_molecules, facts
     )

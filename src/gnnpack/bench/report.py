@@ -11,7 +11,8 @@ from gnnpack.bench.table import markdown
 from gnnpack.tracking import run_record, write_json
 from gnnpack.tracking.json_file import explain_write_error, replace_file
 
-FORMAT_VERSION = 1
+# 2: a ratio is to the baseline that its section names, no longer always to PyG.
+FORMAT_VERSION = 2
 
 
 def make_report(
@@ -58,8 +59,13 @@ def claim_report_folder(out: str, dataset: str, now: datetime | None = None) -> 
             return folder
 
 
-def write_report(report: Mapping[str, Any], folder: Path) -> None:
-    """Write ``bench.json`` and ``bench.md``; OSError with the cure when the disk refuses."""
-    write_json(folder / "bench.json", dict(report))
-    with replace_file(folder / "bench.md") as file:
-        file.write(markdown(report))
+def write_report(
+    report: Mapping[str, Any], folder: Path, name: str = "bench", figure: str | None = None
+) -> None:
+    """Write ``name``.json and ``name``.md; ``figure`` is a file beside them.
+
+    OSError with the cure when the disk refuses.
+    """
+    write_json(folder / f"{name}.json", dict(report))
+    with replace_file(folder / f"{name}.md") as file:
+        file.write(markdown(report, figure))

@@ -91,7 +91,7 @@ def _row(distribution: str, curve: Curve, largest: int, sweep_to: int) -> Row:
         calls_per_repeat=1,
         seconds=spread(seconds),
         molecules_per_second=None,
-        times_pyg=None,
+        times_baseline=None,
         facts={
             "distribution": distribution,
             "packer": curve.name,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from gnnpack.bench.section import PYG
+from gnnpack.bench.cells import columns
 
 RATIO_LEGEND = (
-    "x PyG: how many times as fast as the PyG row of the same table, the median over the rounds; "
-    "tables without this column hold no ratios."
+    "x PyG and its like: how many times as fast as that row of the same table, the median over the "
+    "rounds; tables without such a column hold no ratios."
 )
 
 
@@ -23,10 +23,13 @@ def markdown(report: Mapping[str, Any], figure: str | None = None) -> str:
     for section in report["sections"]:
         table = columns(section)
         lines += ["", f"## {section['title']}", "", section["note"], ""]
-        lines.append(f"| {' | '.join(table)} |")
-        lines.append("|---|" + "---:|" * (len(table) - 1))
-        lines += [f"| {' | '.join(cells)} |" for cells in zip(*table.values())]
-    return "\n".join([*lines, *(["", RATIO_LEGEND] if _has_ratios(report) else []), ""])
+        cells = _with_rule(list(table), zip(*table.values()))
+        lines += [f"| {' | '.join(line)} |" for line in cells]
+    lines += ["", RATIO_LEGEND] if _has_ratios(report) else []
+    for one in report.get("published", []):
+        lines += ["", f"## {one['title']}", "", f"{one['source']}.", ""]
+        lines += [f"| {' | '.join(cells)} |" for cells in _with_rule(one["columns"], one["rows"])]
+    return "\n".join([*lines, ""])
 
 
 def print_report(report: Mapping[str, Any], console: Console | None = None) -> None:
@@ -38,21 +41,25 @@ def print_report(report: Mapping[str, Any], console: Console | None = None) -> N
         console.print()
         console.print(section["title"], style="bold", markup=False)
         console.print(section["note"], highlight=False, markup=False, style="dim")
-        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
         found = columns(section, wide=False)
-        for place, name in enumerate(found):
-            # A name of two words takes two lines, so that the column is as narrow as its numbers.
-            heading = name.replace("molecules/s", "molecules /s").replace(" ", "\n")
-            if place:
-                table.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
-            else:
-                table.add_column(heading, vertical="bottom", overflow="fold")
+        # A name of two words takes two lines, so that the column is as narrow as its numbers.
+        table = make_table(
+            [name.replace("molecules/s", "molecules /s").replace(" ", "\n") for name in found]
+        )
         for cells in zip(*found.values()):
             table.add_row(*cells)
         console.print(table)
     if _has_ratios(report):
         console.print()
         console.print(RATIO_LEGEND, highlight=False, markup=False, style="dim")
+    for one in report.get("published", []):
+        console.print()
+        console.print(one["title"], style="bold", markup=False)
+        console.print(f"{one['source']}.", highlight=False, markup=False, style="dim")
+        table = make_table(one["columns"])
+        for cells in one["rows"]:
+            table.add_row(*cells)
+        console.print(table)
 
 
 def certificate(report: Mapping[str, Any]) -> list[str]:
@@ -72,78 +79,19 @@ def certificate(report: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def columns(section: Mapping[str, Any], wide: bool = True) -> dict[str, list[str]]:
-    """Heading -> cells of a section's table; columns that would be empty are left out.
-
-    wide=False: without the columns that the section keeps for Markdown.
-    """
-    rows = section["rows"]
-    found = {
-        "row": [row["label"] for row in rows],
-        "time": [duration(row["seconds"]["median"]) for row in rows],
-        "p10-p90": [_between(row["seconds"]) for row in rows],
-        "molecules/s": [_rate(row["molecules_per_second"]) for row in rows],
-        "x PyG": [_ratio(row) for row in rows],
-        **{
-            name: [_fact(name, row["facts"].get(name)) for row in rows]
-            for name in section["columns"]
-        },
-    }
-    hidden = () if wide else section["wide"]
-    shown = {name: cells for name, cells in found.items() if any(cells) and name not in hidden}
-    return {name.replace("_", " "): cells for name, cells in shown.items()}
+def make_table(headings: Sequence[str]) -> Table:
+    """Words in the first column, numbers in the others."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(headings[0], vertical="bottom", overflow="fold")
+    for heading in headings[1:]:
+        table.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
+    return table
 
 
-def duration(seconds: float) -> str:
-    """Three digits, in the unit that suits them.
-
-    >>> duration(0.00000123), duration(0.0456), duration(78.9)
-    ('1.23 µs', '45.6 ms', '78.9 s')
-    """
-    scale, unit = _unit(seconds)
-    return f"{_three_digits(seconds / scale)} {unit}"
-
-
-def _unit(seconds: float) -> tuple[float, str]:
-    if seconds >= 1.0:
-        return 1.0, "s"
-    return (1e-3, "ms") if seconds >= 1e-3 else (1e-6, "µs")
-
-
-def _between(spread: Mapping[str, float]) -> str:
-    # In the median's unit, which the column before shows.
-    scale, _ = _unit(spread["median"])
-    return " - ".join(_three_digits(spread[end] / scale) for end in ("p10", "p90"))
-
-
-def _three_digits(value: float) -> str:
-    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
-
-
-def _rate(spread: Mapping[str, float] | None) -> str:
-    return "" if spread is None else f"{spread['median']:,.0f}"
-
-
-def _ratio(row: Mapping[str, Any]) -> str:
-    if row["times_pyg"] is None:
-        return ""
-    return "1 = PyG" if row["name"] == PYG else f"{row['times_pyg']['median']:.2f}"
+def _with_rule(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[Sequence[str]]:
+    """Markdown's lines of a table: headings, the rule that aligns them, rows."""
+    return [headings, ["---", *(["---:"] * (len(headings) - 1))], *rows]
 
 
 def _has_ratios(report: Mapping[str, Any]) -> bool:
-    return any(row["times_pyg"] for section in report["sections"] for row in section["rows"])
-
-
-def _fact(name: str, value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, Mapping):
-        return duration(value["median"])
-    if name.endswith("time"):
-        return duration(value)
-    if name == "fill":
-        return f"{100 * value:.2f} %"
-    if name.endswith("percent"):
-        # Never rounded up to 100: a last empty slot is still there.
-        return f"{min(value, 99.9999) if value < 100 else value:.4f}"
-    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}"
+    return any(section["baseline"] for section in report["sections"])

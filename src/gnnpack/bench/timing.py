@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Callable, Mapping, NamedTuple
+from typing import Callable, Iterator, Mapping, NamedTuple, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -63,12 +63,21 @@ def time_in_turns(
         last = {name: _seconds(call, 1, clock) for name, call in calls.items()}
     loops = {name: _loops(seconds, least_seconds) for name, seconds in last.items()}
     found: dict[str, list[float]] = {name: [] for name in calls}
-    names = list(calls)
-    for turn in range(repeats):
+    for _, name in in_turns(list(calls), repeats):
+        found[name].append(_seconds(calls[name], loops[name], clock))
+    return {name: Timing(np.array(found[name]), loops[name]) for name in calls}
+
+
+def in_turns(names: Sequence[str], rounds: int) -> Iterator[tuple[int, str]]:
+    """(round, name) in the order to measure: every round has all names, and another first one.
+
+    >>> list(in_turns(["a", "b"], 2))
+    [(0, 'a'), (0, 'b'), (1, 'b'), (1, 'a')]
+    """
+    for turn in range(rounds):
         first = turn % max(1, len(names))
-        for name in names[first:] + names[:first]:
-            found[name].append(_seconds(calls[name], loops[name], clock))
-    return {name: Timing(np.array(found[name]), loops[name]) for name in names}
+        for name in [*names[first:], *names[:first]]:
+            yield turn, name
 
 
 def _seconds(call: Callable[[], object], loops: int, clock: Callable[[], float]) -> float:

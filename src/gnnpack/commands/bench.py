@@ -1,4 +1,4 @@
-"""`gnnpack bench [dataset=qm9] [batch_size=256] [repeats=7] [out=outputs/bench]`.
+"""`gnnpack bench [dataset=qm9] [batch_size=256,64] [repeats=7] [out=outputs/bench]`.
 
 `gnnpack bench WORD` runs another benchmark than the overview, see `BENCHMARKS`.
 """
@@ -18,20 +18,27 @@ if TYPE_CHECKING:
     from gnnpack.bench import OverviewSettings
 
 # First words and the modules whose main() they run.
-BENCHMARKS = {"packers": "gnnpack.commands.bench_packers"}
+BENCHMARKS = {
+    "packers": "gnnpack.commands.bench_packers",
+    "compare": "gnnpack.commands.bench_compare",
+    "gpu": "gnnpack.commands.bench_gpu",
+}
 
 
 @dataclass
 class Arguments:
-    """Time opening a store, plans, batches and training steps, beside PyG's; all optional.
+    """Time everything from the store to whole training runs, beside PyG; all optional.
 
-    Another benchmark: gnnpack bench packers, which compares packers.
+    Others: gnnpack bench packers compares packers, gnnpack bench gpu measures a CUDA GPU,
+    gnnpack bench compare A B compares two reports.
     """
 
     dataset: str = ""
     num_molecules: str = ""
     batch_size: str = ""
     repeats: str = ""
+    run_molecules: str = ""
+    sections: str = ""
     data_dir: str = ""
     out: str = "outputs/bench"
 
@@ -52,7 +59,7 @@ def main() -> None:
 
 
 def overview() -> None:
-    """Measure, print the tables, write bench.json and bench.md."""
+    """Measure, print the tables, write bench.json, bench.md and bench.png."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     arguments = parse_arguments(Arguments, sys.argv[1:], "gnnpack bench")
     try:
@@ -68,11 +75,11 @@ def measure(arguments: Arguments) -> Path:
 
     settings = parse_settings(arguments)
     data = bench.open_data(settings)
-    # Claimed before the minute of measuring: a folder one may not write to shows at once.
+    # Claimed before the minutes of measuring: a folder one may not write to shows at once.
     folder = bench.claim_report_folder(arguments.out, data.dataset.name)
     try:
         report = bench.overview(data, settings, sys.argv)
-        bench.write_report(report, folder)
+        bench.write_overview_report(report, folder)
     except BaseException:
         if not any(folder.iterdir()):
             folder.rmdir()
@@ -87,9 +94,14 @@ def parse_settings(arguments: Arguments) -> OverviewSettings:
 
     given = {f.name: getattr(arguments, f.name) for f in fields(arguments) if f.name != "out"}
     values: dict[str, object] = {name: text for name, text in given.items() if text}
-    for name in ("num_molecules", "batch_size", "repeats"):
+    for name in ("num_molecules", "repeats", "run_molecules"):
         if name in values:
             values[name] = _whole_number(name, given[name])
+    if "batch_size" in values:
+        sizes = given["batch_size"].split(",")
+        values["batch_size"] = tuple(_whole_number("batch_size", text) for text in sizes)
+    if "sections" in values:
+        values["sections"] = tuple(given["sections"].split(","))
     return OverviewSettings(**values)  # type: ignore[arg-type]
 
 

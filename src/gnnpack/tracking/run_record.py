@@ -19,6 +19,8 @@ PACKAGES = (
     "pytorch-lightning",
     "torchmetrics",
     "torch-geometric",
+    "triton",
+    "schnetpack",
     "numpy",
     "scipy",
     "numba",
