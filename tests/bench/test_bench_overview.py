@@ -58,6 +58,7 @@ def test_report_has_rows_and_birth_certificate(tmp_path):
         "batch",
         "input",
         "neighbours",
+        "filter_error",
         "convolution",
         "convolution_backward",
         "train_step_8",
