@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 train: $(STAMP) ## Train SchNet on QM9 in packs: at most ten minutes on two cores
-	$(BIN)/python train.py dataset=qm9 packer=lpfhp
+	$(BIN)/python train.py experiment=qm9_ten_minutes
 
 test: $(STAMP) ## Fast tests: CPU, no network
 	$(BIN)/python -m pytest -q -m "not slow"
