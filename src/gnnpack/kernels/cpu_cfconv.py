@@ -8,15 +8,12 @@ threads.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
-
 import numpy as np
 import torch
-from numba import carray, cfunc, njit
+from numba import carray, njit
 from torch import Tensor
 
-from gnnpack.kernels.threads import ARGUMENTS, TASKS, next_task, pointer, run
+from gnnpack.kernels.threads import ARGUMENTS, TASKS, compile_entry, next_task, pointer, run
 
 # Tasks of a pass: the most threads that can share it.
 TASKS_OF_A_PASS = 16
@@ -25,7 +22,7 @@ TASKS_OF_A_PASS = 16
 def convolve(saved: tuple[Tensor, ...]) -> Tensor:
     """Messages (A, F) from features (A, F), filters (E, F), envelope (E,) and the pairs' places."""
     out = torch.zeros_like(saved[0])
-    run(_entry(FORWARD[out.dtype]), TASKS_OF_A_PASS, *_numbers(saved), out.data_ptr())
+    run(compile_entry(FORWARD[out.dtype]), TASKS_OF_A_PASS, *_numbers(saved), out.data_ptr())
     return out
 
 
@@ -33,7 +30,7 @@ def convolve_backward(saved: tuple[Tensor, ...], grad: Tensor) -> tuple[Tensor, 
     """Gradients in features (A, F) and filters (E, F); the operator is its own transpose."""
     grad_features, grad_filters = torch.zeros_like(saved[0]), torch.empty_like(saved[1])
     addresses = (tensor.data_ptr() for tensor in (grad, grad_features, grad_filters))
-    run(_entry(BACKWARD[grad.dtype]), TASKS_OF_A_PASS, *_numbers(saved), *addresses)
+    run(compile_entry(BACKWARD[grad.dtype]), TASKS_OF_A_PASS, *_numbers(saved), *addresses)
     return grad_features, grad_filters
 
 
@@ -137,9 +134,3 @@ def _backward_float64(data):  # type: ignore[no-untyped-def]
 
 FORWARD = {torch.float32: _forward_float32, torch.float64: _forward_float64}
 BACKWARD = {torch.float32: _backward_float32, torch.float64: _backward_float64}
-
-
-@lru_cache(maxsize=None)
-def _entry(function: Any) -> Any:
-    """Compiled when first needed, once for all processes."""
-    return cfunc("void(voidptr)", cache=True)(function)

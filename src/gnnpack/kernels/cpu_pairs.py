@@ -6,15 +6,12 @@ order is fixed: results do not depend on the number of threads.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
-
 import numpy as np
 import torch
-from numba import carray, cfunc, njit
+from numba import carray, njit
 from torch import Tensor
 
-from gnnpack.kernels.threads import ARGUMENTS, TASKS, next_task, pointer, run
+from gnnpack.kernels.threads import ARGUMENTS, TASKS, compile_entry, next_task, pointer, run
 
 # Tasks of a pass: the most threads that can share it.
 TASKS_OF_A_PASS = 16
@@ -36,12 +33,12 @@ def search(
     counts = torch.empty(len(pos), dtype=torch.int64)
     sizes = molecule_slot.shape
     addresses = [tensor.data_ptr() for tensor in (*fields, limit)]
-    run(_entry(COUNT[pos.dtype]), TASKS_OF_A_PASS, *sizes, *addresses, counts.data_ptr())
+    run(compile_entry(COUNT[pos.dtype]), TASKS_OF_A_PASS, *sizes, *addresses, counts.data_ptr())
     offsets = torch.zeros(len(pos) + 1, dtype=torch.int64)
     torch.cumsum(counts, 0, out=offsets[1:])
     first, second = torch.empty(2, int(offsets[-1]), dtype=torch.int32)
     addresses += [tensor.data_ptr() for tensor in (offsets, first, second)]
-    run(_entry(FILL[pos.dtype]), TASKS_OF_A_PASS, *sizes, len(first), *addresses)
+    run(compile_entry(FILL[pos.dtype]), TASKS_OF_A_PASS, *sizes, len(first), *addresses)
     return first, second, offsets
 
 
@@ -147,9 +144,3 @@ def _fill_float64(data):  # type: ignore[no-untyped-def]
 
 COUNT = {torch.float32: _count_float32, torch.float64: _count_float64}
 FILL = {torch.float32: _fill_float32, torch.float64: _fill_float64}
-
-
-@lru_cache(maxsize=None)
-def _entry(function: Any) -> Any:
-    """Compiled when first needed, once for all processes."""
-    return cfunc("void(voidptr)", cache=True)(function)

@@ -7,16 +7,13 @@ place, every sum has a fixed order, and results do not depend on the number of t
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
-
 import numpy as np
 import torch
-from numba import carray, cfunc, njit
+from numba import carray, njit
 from torch import Tensor
 
 from gnnpack.kernels.simd import multiply, multiply_add, vector_operations
-from gnnpack.kernels.threads import ARGUMENTS, TASKS, next_task, pointer, run
+from gnnpack.kernels.threads import ARGUMENTS, TASKS, compile_entry, next_task, pointer, run
 
 # Tasks of a pass: the most threads that can share it. Each holds a table's gradient of its own.
 TASKS_OF_A_PASS = 16
@@ -25,7 +22,7 @@ TASKS_OF_A_PASS = 16
 def convolve(saved: tuple[Tensor, ...]) -> Tensor:
     """Messages (A, F) from features (A, F), table (M, K, F) and a stencil's other tensors."""
     out = torch.empty_like(saved[0])
-    run(_entry(FORWARD[out.dtype]), TASKS_OF_A_PASS, *_numbers(saved), out.data_ptr())
+    run(compile_entry(FORWARD[out.dtype]), TASKS_OF_A_PASS, *_numbers(saved), out.data_ptr())
     return out
 
 
@@ -35,7 +32,7 @@ def convolve_backward(saved: tuple[Tensor, ...], grad: Tensor) -> tuple[Tensor, 
     grad_features = torch.empty_like(features)
     parts = table.new_empty(TASKS_OF_A_PASS, *table.shape)
     addresses = (tensor.data_ptr() for tensor in (grad, grad_features, parts))
-    run(_entry(BACKWARD[grad.dtype]), TASKS_OF_A_PASS, *_numbers(saved), *addresses)
+    run(compile_entry(BACKWARD[grad.dtype]), TASKS_OF_A_PASS, *_numbers(saved), *addresses)
     return grad_features, parts.sum(0)
 
 
@@ -200,9 +197,3 @@ def _backward_float64(data):  # type: ignore[no-untyped-def]
 
 FORWARD = {torch.float32: _forward_float32, torch.float64: _forward_float64}
 BACKWARD = {torch.float32: _backward_float32, torch.float64: _backward_float64}
-
-
-@lru_cache(maxsize=None)
-def _entry(function: Any) -> Any:
-    """Compiled when first needed, once for all processes."""
-    return cfunc("void(voidptr)", cache=True)(function)

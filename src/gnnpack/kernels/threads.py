@@ -1,8 +1,8 @@
 """Compiled loops on the threads that torch computes with.
 
 numba's own parallel loops bring a second pool of threads. Idle OpenMP threads spin for a while
-before they sleep, so with two pools the threads of one spin on the cores the other works on: on two
-cores it cost a third of a training step. So a loop is compiled to an entry point that works through
+before they sleep, so with two pools the threads of one spin on the cores the other works on. So a
+loop is compiled to an entry point that works through
 numbered tasks until none is left, and torch's OpenMP library is asked to let all its threads enter.
 Where that library cannot be found (other platforms link others), Python threads do.
 """
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from llvmlite import ir
-from numba import types
+from numba import cfunc, types
 from numba.extending import intrinsic
 
 NEXT, TASKS, ARGUMENTS = 0, 1, 2
@@ -45,6 +45,12 @@ def pointer(typing_context, address):  # type: ignore[no-untyped-def]
         return builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
 
     return types.voidptr(types.int64), generate
+
+
+@lru_cache(maxsize=None)
+def compile_entry(function: Any) -> Any:
+    """An entry point from a function of a module; compiled when first needed, for all processes."""
+    return cfunc("void(voidptr)", cache=True)(function)
 
 
 def run(entry: Any, num_tasks: int, *arguments: int) -> None:
