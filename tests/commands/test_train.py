@@ -145,6 +145,43 @@ def test_bad_input_gives_a_message_that_names_it(train, arguments, message):
     assert re.search(message, str(ended.value)), ended.value
 
 
+def test_a_refused_run_leaves_no_folder(train, folder):
+    for arguments in (["optimizer.lr=fast"], ["shape.num_atoms=4"], ["-m", "shape.num_atoms=4,5"]):
+        with pytest.raises(SystemExit):
+            train(*arguments)
+        # A multirun leaves the list of its jobs.
+        assert [path.name for path in runs(folder) if path.is_dir()] == []
+
+
+def test_a_refused_run_leaves_a_folder_that_it_was_given(train, folder):
+    (folder / "mine").mkdir()
+    with pytest.raises(SystemExit):
+        train("shape.num_atoms=4", "hydra.run.dir=mine")
+    assert (folder / "mine" / "train.log").is_file()
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "checkpoints", ".hydra"])
+def test_a_folder_with_more_than_its_log_is_kept(tmp_path, name):
+    run = tmp_path / folders.claim_folder(str(tmp_path), "12-00-00_run")
+    for made in ("train.log", name):
+        (run / made).touch()
+    folders.discard_refused(run)
+    assert sorted(path.name for path in run.iterdir()) == sorted(["train.log", name])
+    folders.forget_claims()
+
+
+@pytest.mark.parametrize("held", [[], ["train.log"]])
+def test_a_claimed_folder_with_its_log_alone_is_removed(tmp_path, held):
+    run = tmp_path / folders.claim_folder(str(tmp_path), "12-00-00_run")
+    for name in held:
+        (run / name).touch()
+    folders.discard_refused(run)
+    assert not run.exists()
+    # Nothing is left to do.
+    folders.discard_refused(run)
+    folders.forget_claims()
+
+
 def test_a_message_is_for_people_until_more_is_asked_for(folder):
     for full, traceback in (("0", False), ("1", True)):
         done = subprocess.run(

@@ -7,6 +7,7 @@ from typing import Any, Callable, Iterable, Mapping, NamedTuple
 from gnnpack.bench.gpu_clusters import CLUSTERS
 from gnnpack.bench.gpu_lines import RUN
 from gnnpack.bench.gpu_steps import LEARNING, WHOLE_EPOCH
+from gnnpack.tracking import MEV_PER_EV
 
 NOT_YET = "not yet measured"
 LEARNED_MEV = 14.0
@@ -127,12 +128,12 @@ def _minutes_to_learn(results: Results) -> float | None:
     run = results.get(LEARNING)
     if run is None:
         return None
-    there = [one["seconds"] for one in run["curve"] if 1000 * one["val_mae"] < LEARNED_MEV]
+    there = [one["seconds"] for one in run["curve"] if MEV_PER_EV * one["val_mae"] < LEARNED_MEV]
     return there[0] / 60 if there else float("inf")
 
 
 def _test_mae(results: Results) -> float | None:
-    return None if LEARNING not in results else 1000 * results[LEARNING]["test_mae"]
+    return None if LEARNING not in results else MEV_PER_EV * results[LEARNING]["test_mae"]
 
 
 RATE = "molecules/s"

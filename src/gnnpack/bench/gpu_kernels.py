@@ -69,76 +69,112 @@ def measure_kernels(
 
 def _kernels(model: SchNet, batch: PackBatch, pairs: int, case: KernelCase) -> dict[str, Kernel]:
     """Each kernel of a training step, on tensors of its own."""
-    assert model.grid is not None, "the kernels read filters from tables"
-    grid, device, F = model.grid, batch.pos.device, case.channels
-    storage: torch.dtype = getattr(torch, case.storage)
-    A, width = batch.z.numel(), torch.empty(0, dtype=storage).element_size()
-    with torch.no_grad():
-        table = grid.tables(model.interactions)[0].contiguous()
-    fields = batch.pos, batch.molecule_slot, batch.atom_mask, grid.cutoff, grid.num_knots
-    largest = model.largest_molecule
-    ranges = molecule_ranges(*fields, largest_molecule=largest)
-    features = empty_rows(A, F, storage, device).normal_().requires_grad_()
-    grad = empty_rows(A, F, storage, device).normal_()
-    leaf = table.requires_grad_()
-    residual = torch.randn(A, F, device=device)
-    block: Any = model.interactions[0]
-    layers = [p for i in (0, 2) for p in (block.after[i].weight, block.after[i].bias)]
-    z = batch.z.reshape(-1)
-    values = torch.randn(batch.z.shape, device=device)
-
-    def convolution() -> Tensor:
-        with torch.no_grad():
-            return convolve(features, leaf, ranges)
-
-    def convolution_gradients() -> Any:
-        return torch.autograd.grad(convolve(features, leaf, ranges), [features, leaf], grad)
-
-    def tail_forward() -> Tensor:
-        with torch.no_grad():
-            return tail(features, residual, *layers)
-
-    def tail_gradients() -> Any:
-        out = tail(features, residual, *layers)
-        return torch.autograd.grad(out, [features, *layers], residual)
-
-    def embedding_gradient() -> Any:
-        weight = model.embedding.weight
-        return torch.autograd.grad(embed(z, weight), weight, residual)
-
-    def softplus() -> Tensor:
-        with torch.no_grad():
-            return shifted_softplus(residual)
-
-    work = {
-        training: count_work(
-            Network(F, F, 1, len(model.gaussians.centres)),
-            atoms=0,
-            pairs=pairs,
-            filters=table_rows(case.knots, 1 if case.order == "linear" else 2),
-            training=training,
-        )
-        for training in (False, True)
+    return {
+        **_ranges(model, batch),
+        **_convolution(model, batch, pairs, case),
+        **_tail(model, batch, case),
+        **_elementwise(model, batch),
     }
-    rows, layer = A * F, 2 * A * F * F
+
+
+def _fields(model: SchNet, batch: PackBatch) -> tuple[Any, ...]:
+    """What ranges are made of."""
+    assert model.grid is not None, "the kernels read filters from tables"
+    return (
+        batch.pos,
+        batch.molecule_slot,
+        batch.atom_mask,
+        model.grid.cutoff,
+        model.grid.num_knots,
+    )
+
+
+def _ranges(model: SchNet, batch: PackBatch) -> dict[str, Kernel]:
+    fields, largest = _fields(model, batch), model.largest_molecule
     return {
         "ranges and sorted pairs": Kernel(
             lambda: molecule_ranges(*fields, largest_molecule=largest)
         ),
         "ranges": Kernel(lambda: molecule_ranges(*fields, sort_pairs=False)),
-        "convolution": Kernel(convolution, work[False].convolution, 2 * rows * width),
-        "convolution, forward and backward": Kernel(
-            convolution_gradients, work[True].convolution, 6 * rows * width
-        ),
-        "tail": Kernel(tail_forward, 2 * layer, rows * (width + 12)),
-        "tail, forward and backward": Kernel(tail_gradients, 6 * layer, rows * (3 * width + 40)),
-        "softplus": Kernel(softplus, 0.0, 8 * rows),
-        "embedding, forward and backward": Kernel(embedding_gradient, 0.0, 8 * rows),
-        "sums per molecule": Kernel(
-            lambda: sum_molecules(
-                values, batch.molecule_slot, batch.atom_mask, batch.molecule_mask.shape[1]
-            ),
-            0.0,
-            13 * A,
-        ),
     }
+
+
+def _convolution(
+    model: SchNet, batch: PackBatch, pairs: int, case: KernelCase
+) -> dict[str, Kernel]:
+    assert model.grid is not None, "the kernels read filters from tables"
+    with torch.no_grad():
+        table = model.grid.tables(model.interactions)[0].contiguous()
+    table.requires_grad_()
+    ranges = molecule_ranges(*_fields(model, batch), largest_molecule=model.largest_molecule)
+    features, grad = _stored(batch, case).requires_grad_(), _stored(batch, case)
+
+    def forward() -> Tensor:
+        with torch.no_grad():
+            return convolve(features, table, ranges)
+
+    def gradients() -> Any:
+        return torch.autograd.grad(convolve(features, table, ranges), [features, table], grad)
+
+    network = Network(case.channels, case.channels, 1, len(model.gaussians.centres))
+    rows = table_rows(case.knots, 1 if case.order == "linear" else 2)
+    once, both = (
+        count_work(network, atoms=0, pairs=pairs, filters=rows, training=training).convolution
+        for training in (False, True)
+    )
+    moved = features.numel() * features.element_size()
+    return {
+        "convolution": Kernel(forward, once, 2 * moved),
+        "convolution, forward and backward": Kernel(gradients, both, 6 * moved),
+    }
+
+
+def _tail(model: SchNet, batch: PackBatch, case: KernelCase) -> dict[str, Kernel]:
+    block: Any = model.interactions[0]
+    layers = [p for i in (0, 2) for p in (block.after[i].weight, block.after[i].bias)]
+    messages = _stored(batch, case).requires_grad_()
+    residual = torch.randn(messages.shape, device=messages.device)
+
+    def forward() -> Tensor:
+        with torch.no_grad():
+            return tail(messages, residual, *layers)
+
+    def gradients() -> Any:
+        out = tail(messages, residual, *layers)
+        return torch.autograd.grad(out, [messages, *layers], residual)
+
+    numbers, width = messages.numel(), messages.element_size()
+    products = 2 * 2 * numbers * case.channels  # of two layers
+    return {
+        "tail": Kernel(forward, products, numbers * (width + 12)),
+        "tail, forward and backward": Kernel(gradients, 3 * products, numbers * (3 * width + 40)),
+    }
+
+
+def _elementwise(model: SchNet, batch: PackBatch) -> dict[str, Kernel]:
+    z, weight = batch.z.reshape(-1), model.embedding.weight
+    rows = torch.randn(len(z), weight.shape[1], device=z.device)
+    values = torch.randn(batch.z.shape, device=z.device)
+
+    def softplus() -> Tensor:
+        with torch.no_grad():
+            return shifted_softplus(rows)
+
+    def embedding_gradient() -> Any:
+        return torch.autograd.grad(embed(z, weight), weight, rows)
+
+    def sums() -> Tensor:
+        slots = batch.molecule_mask.shape[1]
+        return sum_molecules(values, batch.molecule_slot, batch.atom_mask, slots)
+
+    return {
+        "softplus": Kernel(softplus, 0.0, 8 * rows.numel()),
+        "embedding, forward and backward": Kernel(embedding_gradient, 0.0, 8 * rows.numel()),
+        "sums per molecule": Kernel(sums, 0.0, 13 * len(z)),
+    }
+
+
+def _stored(batch: PackBatch, case: KernelCase) -> Tensor:
+    """Random features (A, F) in the case's storage, in rows as the model has them."""
+    storage: torch.dtype = getattr(torch, case.storage)
+    return empty_rows(batch.z.numel(), case.channels, storage, batch.pos.device).normal_()

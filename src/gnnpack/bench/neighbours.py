@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from ase.neighborlist import primitive_neighbor_list
 
 from gnnpack.batching import PackBatch, PackSource
 from gnnpack.bench.batches import whole_batch
@@ -46,6 +45,9 @@ def search(batch: PackBatch, cutoff: float, *, compiled: bool = True) -> Pairs:
 
 def search_by_ase(source: PackSource, cutoff: float) -> list[np.ndarray]:
     """Distances of the directed edges of each molecule, by ASE's neighbour list."""
+    # Imported here because nothing else of the overview needs ASE.
+    from ase.neighborlist import primitive_neighbor_list
+
     cell, free = np.eye(3), (False, False, False)
     found = []
     for row in source.rows:

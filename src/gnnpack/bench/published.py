@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Mapping, NamedTuple
 
-HELAL = "arXiv 2211.13853"
+# The code of Helal et al., arXiv 2211.13853, and the results that lie beside it.
+HELAL = "https://github.com/graphcore-research/hydronet-gnn (the code of arXiv 2211.13853)"
 
 
 class Published(NamedTuple):
-    """One table of somebody else's machines; a cell is text, empty where nothing is published."""
+    """One table of somebody else's machines; a cell is text, empty where nothing is published.
+
+    ``source`` is a sentence with the address and the file of the figures, and how they were taken.
+    """
 
     title: str
     source: str
@@ -34,7 +38,8 @@ class Published(NamedTuple):
 
 TRAINING = Published(
     "Published, not measured here: SchNet 100/4/25/6 Å in training, molecules/s",
-    f"{HELAL}, the runs published with its code; Bow IPUs, whole epochs",
+    f"experiments/strong_scaling.ipynb of {HELAL}; Bow IPUs, molecules of an epoch over its mean "
+    "time",
     {
         "QM9, packed": {
             "1 IPU": 25_727,
@@ -55,7 +60,9 @@ TRAINING = Published(
 )
 BLOCKS = Published(
     "Published, not measured here: one SchNet block forward, µs",
-    "Graphcore's published benchmarks; A100: PyTorch eager",
+    f"experiments/a100/schnet_block.csv and experiments/bow/schnet_block.csv of {HELAL}; 50 "
+    "Gaussians, edges at random and given; A100: PyTorch 1.13, launched from Python; Bow IPU: a "
+    "loop on the device",
     {
         "256 atoms, 128 channels, 4,096 edges": {"A100": 380, "Bow IPU": 88},
         "4,096 atoms, 128 channels, 32,768 edges": {"A100": 687, "Bow IPU": 255},

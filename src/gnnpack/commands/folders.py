@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
 
 from omegaconf import OmegaConf
+
+# What Hydra opens in a run's folder before the run begins; conf/config.yaml.
+LOG = "train.log"
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -41,6 +45,24 @@ def claim_folder(base: str, name: str) -> str:
             candidate = f"{name}_{number}"
         _claimed[key] = candidate
     return _claimed[key]
+
+
+def discard_refused(folder: Path) -> None:
+    """Remove the folder of a run that was refused before it wrote anything.
+
+    Only one that this process has claimed, so made, and that holds at most the run's log: what the
+    log says was on the screen too.
+    """
+    claimed = [Path(base) / name for (base, _), name in _claimed.items()]
+    if folder.resolve() not in [path.resolve() for path in claimed]:
+        return
+    # The log is still open: some systems keep it, and then the folder, until the program ends.
+    with contextlib.suppress(OSError):
+        held = list(folder.iterdir())
+        if all(path.name == LOG for path in held):
+            for path in held:
+                path.unlink()
+            folder.rmdir()
 
 
 def forget_claims() -> None:

@@ -11,8 +11,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from gnnpack.commands.errors import errors_for_people
-from gnnpack.commands.folders import conf_dir, forget_claims, register_resolvers
+from gnnpack.commands.errors import EXPECTED, errors_for_people
+from gnnpack.commands.folders import (
+    conf_dir,
+    discard_refused,
+    forget_claims,
+    register_resolvers,
+)
 from gnnpack.commands.resume import resumed_config
 
 # Before Hydra composes: the config files use them.
@@ -27,16 +32,19 @@ def task(cfg: DictConfig) -> float:
     run_dir = Path(choices.runtime.output_dir)
     overrides = list(choices.overrides.task)
     checkpoint: Path | None = None
-    if cfg.resume is not None:
-        if choices.mode == RunMode.MULTIRUN:
-            raise ValueError(
-                "resume= goes on with one run in its own folder and cannot be part of a multirun. "
-                "Leave out -m, and resume the runs one by one."
-            )
-        cfg, checkpoint = resumed_config(cfg, overrides)
-    quieten()
     try:
+        if cfg.resume is not None:
+            if choices.mode == RunMode.MULTIRUN:
+                raise ValueError(
+                    "resume= goes on with one run in its own folder and cannot be part of a "
+                    "multirun. Leave out -m, and resume the runs one by one."
+                )
+            cfg, checkpoint = resumed_config(cfg, overrides)
+        quieten()
         summary = run(cfg, run_dir, overrides=overrides, checkpoint=checkpoint)
+    except EXPECTED:
+        discard_refused(run_dir)
+        raise
     finally:
         forget_claims()
     return float(summary["val_mae"])

@@ -14,6 +14,7 @@ from gnnpack.models import Readout
 from gnnpack.run.checkpoint import load_checkpoint, load_weights
 from gnnpack.run.data import baseline_mae, make_data_module, make_plans, open_data, target_scale
 from gnnpack.run.training import make_module
+from gnnpack.tracking import error_unit
 from gnnpack.training import MoleculeRegression
 
 ACCELERATORS: dict[str, Callable[..., dict[str, Any]]] = {
@@ -94,8 +95,7 @@ def print_errors(errors: Mapping[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    in_mev = errors["unit"] == "eV"
-    unit, factor = ("meV", 1000.0) if in_mev else (errors["unit"], 1.0)
+    factor, unit = error_unit(errors["unit"])
     molecules = f"{errors['num_molecules']:,} {errors['split']} molecules"
     table = Table(title=f"{errors['target']} on {molecules}")
     table.add_column("error")

@@ -9,8 +9,6 @@ from typing import Any, Mapping
 
 import numpy as np
 import torch
-from ase.data import chemical_symbols
-from ase.symbols import Symbols
 from numpy.typing import NDArray
 
 from gnnpack.batching import PackLoader, PackSource
@@ -63,6 +61,9 @@ def formula(z: NDArray[Any]) -> str:
     >>> formula(np.array([8, 1, 6, 1, 1, 1]))
     'CH4O'
     """
+    # Imported where it is used: who imports this module need not wait for ASE.
+    from ase.symbols import Symbols
+
     return str(Symbols(np.asarray(z, dtype=int)).get_chemical_formula())
 
 
@@ -90,6 +91,8 @@ def predict_residuals(
 
 def _new_elements(molecules: Molecules, record: Mapping[str, Any]) -> dict[int, str]:
     """Frame -> the elements in it that the model has never seen; they are told, too."""
+    from ase.data import chemical_symbols
+
     known = np.asarray(record["elements"])
     frames: dict[int, str] = {}
     for m in range(molecules.num_molecules):

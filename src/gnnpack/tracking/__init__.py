@@ -1,6 +1,7 @@
 """Loggers, throughput meter, run record, summary and figures."""
 
 from gnnpack.tracking.csv_metrics import MetricsCSV
+from gnnpack.tracking.error_unit import MEV_PER_EV, error_unit
 from gnnpack.tracking.figures import pack_fill, predicted_against_true
 from gnnpack.tracking.header import data_line, model_line, plan_line
 from gnnpack.tracking.json_file import explain_write_error, write_json
@@ -14,6 +15,7 @@ from gnnpack.tracking.wall_clock import WallClock
 from gnnpack.tracking.wandb_run import finish_wandb, wandb_logger
 
 __all__ = [
+    "MEV_PER_EV",
     "SUMMARY_KEYS",
     "MetricsCSV",
     "PlainProgress",
@@ -23,6 +25,7 @@ __all__ = [
     "csv_and_wandb",
     "csv_only",
     "data_line",
+    "error_unit",
     "explain_write_error",
     "finish_wandb",
     "loss_curves",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Iterator
 
 import numpy as np
 
+from gnnpack.tracking.error_unit import error_unit
 from gnnpack.tracking.json_file import AnyPath, explain_write_error
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def _thousands(axes: Axes) -> None:
 
 
 def _error_scale(size: float, unit: str) -> tuple[float, str]:
-    return (1000.0, "meV") if unit == "eV" and size < 1.0 else (1.0, unit)
+    return error_unit(unit) if size < 1.0 else (1.0, unit)
 
 
 def _with_unit(value: float, unit: str) -> str:

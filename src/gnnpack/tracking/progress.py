@@ -59,13 +59,15 @@ SILENT_SECONDS = 120.0
 class PlainProgress(LightningProgressBar):
     """One log line an epoch, for output that is no terminal.
 
-    It is one of Lightning's progress bars, so the Trainer adds no bar of its own.
+    The validation's figure stands in the lines of epochs that had one. It is one of Lightning's
+    progress bars, so the Trainer adds no bar of its own.
     """
 
     def __init__(self, loss_key: str = "train/loss", val_key: str = "val/mae") -> None:
         super().__init__()
         self._keys = {"loss": loss_key, "val MAE": val_key}
         self._enabled = True
+        self._validated = False
         self._written = time.monotonic()
 
     def enable(self) -> None:
@@ -92,12 +94,18 @@ class PlainProgress(LightningProgressBar):
         rate = _text(meter.recent_molecules_per_second if meter else None)
         self._write(trainer, [f"{part:.0f} %", f"{rate} molecules/s"], ("loss",))
 
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Remember it: Lightning keeps a metric until its next value, however old it is."""
+        self._validated = True
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the epoch's line."""
+        names = ("loss", "val MAE") if self._validated else ("loss",)
+        self._validated = False
         if self._enabled:
             meter = _meter(trainer)
             rate = _text(meter.epoch_molecules_per_second if meter else None)
-            self._write(trainer, [f"{rate} molecules/s"], tuple(self._keys))
+            self._write(trainer, [f"{rate} molecules/s"], names)
 
     def _write(self, trainer: pl.Trainer, parts: list[str], names: tuple[str, ...]) -> None:
         for name in names:

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-ENERGY_UNIT = "eV"
+from gnnpack.tracking.error_unit import error_unit
 
 SUMMARY_KEYS = (
     "target",
@@ -57,8 +57,9 @@ def summary_dict(
     summary: dict[str, Any] = {"target": target, "unit": unit}
     errors = {"test_mae": test_mae, "val_mae": val_mae, "baseline_mae": baseline_mae}
     summary.update(errors)
-    if unit == ENERGY_UNIT:
-        summary.update({f"{name}_meV": 1000.0 * value for name, value in errors.items()})
+    factor, shown = error_unit(unit)
+    if shown != unit:
+        summary.update({f"{name}_{shown}": factor * value for name, value in errors.items()})
     summary.update(
         train_molecules_per_second=train_molecules_per_second,
         updates=updates,
@@ -82,14 +83,13 @@ def print_summary(
 ) -> None:
     """Print the table a run ends with."""
     console = console or Console()
-    energy = summary["unit"] == ENERGY_UNIT
-    unit, suffix = ("meV", "_meV") if energy else (summary["unit"], "")
+    factor, unit = error_unit(summary["unit"])
     table = Table(title=f"{summary['target']}: result", title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
-    table.add_row(f"test MAE ({unit})", _error(summary["test_mae" + suffix]))
+    table.add_row(f"test MAE ({unit})", _error(factor * summary["test_mae"]))
     table.add_row(
-        f"baseline MAE ({unit}): the training mean", _error(summary["baseline_mae" + suffix])
+        f"baseline MAE ({unit}): the training mean", _error(factor * summary["baseline_mae"])
     )
     table.add_row("training molecules/s", _count(summary["train_molecules_per_second"]))
     table.add_row("filler among atom slots", _percent(1.0 - summary["atom_efficiency"]))

@@ -19,6 +19,7 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime.driver import driver
 from triton.runtime.jit import JITFunction
 
+from gnnpack.batching import PackBatch
 from gnnpack.kernels.cuda import (
     convolve,
     empty_rows,
@@ -27,6 +28,8 @@ from gnnpack.kernels.cuda import (
     sum_molecules,
     tail,
 )
+from gnnpack.models import SchNet
+from gnnpack.models.cuda_path import atom_values
 
 CUOBJDUMP = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
 CUTOFF = 6.0
@@ -86,6 +89,29 @@ def launch_layers(channels: int, dtype: torch.dtype) -> None:
     sum_molecules(torch.zeros(8, 36), slot, torch.ones(8, 36, dtype=torch.bool), 5)
 
 
+def launch_model(channels: int, slots: int, storage: torch.dtype) -> None:
+    """Two blocks of SchNet with features stored as ``storage``, forward and every gradient.
+
+    The model makes the tables, float32 whatever the storage, and the rows both lie in: 100
+    channels of 2 bytes in rows of 104.
+    """
+    packs, molecules = 32, 3
+    real = torch.ones(packs, slots, dtype=torch.bool)
+    batch = PackBatch(
+        z=torch.ones(packs, slots, dtype=torch.int64),
+        pos=torch.zeros(packs, slots, 3, requires_grad=True),
+        molecule_slot=torch.zeros(packs, slots, dtype=torch.int64),
+        atom_mask=real,
+        molecule_mask=torch.ones(packs, molecules, dtype=torch.bool),
+        target=torch.zeros(packs, molecules),
+        num_atoms=torch.ones(packs, molecules, dtype=torch.int64),
+        step_molecules=torch.ones(packs, dtype=torch.int64),
+    )
+    model = SchNet(channels, 2, 25, CUTOFF, filter="tabulated", largest_molecule=29)
+    with torch.autocast("cpu", storage, enabled=storage != torch.float32):
+        atom_values(model, batch.z.reshape(-1), batch.pos, batch).sum().backward()
+
+
 def accesses(ptx: str, instruction: str) -> list[int]:
     """Bytes a thread moves by each of these instructions."""
     found = re.findall(re.escape(instruction) + r"[\w.:]*?(?:\.v(\d))?\.b(\d+)", ptx)
@@ -123,13 +149,15 @@ def launch_all() -> None:
     for precision in ("highest", "high"):
         torch.set_float32_matmul_precision(precision)
         for channels, slots in ((100, 36), (128, 100), (512, 256)):
-            case = {"channels": channels, "precision": precision, "bytes": 4}
+            case = {"channels": channels, "precision": precision, "bytes": 4, "table_bytes": 4}
             for order in (1, 2) if channels == 100 else (2,):
                 launch_convolution(channels, slots, 256, order, torch.float32)
             launch_layers(channels, torch.float32)
-    case = {"channels": 100, "precision": "high", "bytes": 2}
+    case = {"channels": 100, "precision": "high", "bytes": 2, "table_bytes": 2}
     launch_convolution(100, 36, 256, 2, torch.float16)
     launch_layers(100, torch.bfloat16)
+    case = {"channels": 100, "precision": "high", "bytes": 2, "table_bytes": 4}
+    launch_model(100, 36, torch.bfloat16)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def test_rows_are_read_and_written_sixteen_bytes_at_a_time(compiled):
         if row["kernel"] not in MOVE_ROWS:
             continue
         # It sums over channels, so it may not read past the last one: 8 bytes of 100 halves.
-        sums_halves = row["kernel"] == "position_gradient" and row["bytes"] == 2
+        sums_halves = row["kernel"] == "position_gradient" and row["table_bytes"] == 2
         assert max(row["loads"]) == (8 if sums_halves else 16), row
         # Slots, ranges and positions are single numbers; channels one by one would be dozens.
         assert sum(size <= 4 for size in row["loads"]) <= 18, row
@@ -78,8 +78,24 @@ def test_rows_are_read_and_written_sixteen_bytes_at_a_time(compiled):
 
 
 def test_a_pair_costs_the_convolution_its_taps_and_one_row(compiled):
-    found = {row["loads"].count(16) for row in compiled if row["kernel"] == "convolve_ranges"}
-    assert found == {2 + 1, 4 + 1}  # linear, cubic Hermite; each loop is compiled once
+    rows = [row for row in compiled if row["kernel"] == "convolve_ranges"]
+    # A float32 table beside features of 2 bytes takes twice the loads.
+    for times_wider, taps in ((1, (2, 4)), (2, (4,))):  # linear, cubic Hermite
+        found = {
+            row["loads"].count(16)
+            for row in rows
+            if row["table_bytes"] == times_wider * row["bytes"]
+        }
+        assert found == {times_wider * count + 1 for count in taps}  # each loop is compiled once
+
+
+def test_the_models_rows_have_room_for_the_widest_access(compiled):
+    """100 channels of 2 bytes lie in rows of 104, and so does the float32 table beside them."""
+    rows = [row for row in compiled if row["table_bytes"] != row["bytes"]]
+    for kernel in ("convolve_ranges", "table_gradient_shares"):
+        found = [row for row in rows if row["kernel"] == kernel]
+        assert found, kernel
+        assert not any(8 in row["loads"] + row["stores"] for row in found), found
 
 
 def test_products_use_tensor_cores_where_torch_allows_tf32_alone(compiled):
