@@ -1,4 +1,4 @@
-"""The compiled shifted softplus against float64 and plain torch."""
+"""The shifted softplus, in torch and inside compiled loops, against float64."""
 
 from __future__ import annotations
 
@@ -9,17 +9,33 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from gnnpack.kernels import shifted_softplus, softplus, threads
+from gnnpack.kernels import shifted_softplus
+
+pytest.importorskip("numba")
+
+from gnnpack.kernels import cpu_softplus
 
 EPS = torch.finfo(torch.float32).eps
+INF, NAN = float("inf"), float("nan")
 
 
-def value_and_slope(x: Tensor, *, compiled: bool = True) -> tuple[Tensor, Tensor]:
-    """Of numbers (N,), as one column; a bias of 0 lets the compiled loop serve."""
-    column = x[:, None].clone().requires_grad_()
-    out = shifted_softplus(column, column.new_zeros(1), compiled=compiled)
-    (slope,) = torch.autograd.grad(out.sum(), column)
-    return out.detach()[:, 0], slope[:, 0]
+def value_and_slope(x: Tensor) -> tuple[Tensor, Tensor]:
+    """By the compiled loop, of numbers (N,) in rows of seven: whole vectors and what is left."""
+    padded = torch.zeros(-(-len(x) // 7), 7)
+    padded.view(-1)[: len(x)] = x
+    slope = torch.full_like(padded, NAN)
+    cpu_softplus.value_and_slope(padded.numpy(), slope.numpy())
+    return padded.view(-1)[: len(x)], slope.view(-1)[: len(x)]
+
+
+def plain_value_and_slope(x: Tensor) -> tuple[Tensor, Tensor]:
+    x = x.clone().requires_grad_()
+    value = shifted_softplus(x)
+    (slope,) = torch.autograd.grad(value.sum(), x)
+    return value.detach(), slope
+
+
+WAYS = pytest.mark.parametrize("way", [value_and_slope, plain_value_and_slope])
 
 
 def test_value_and_slope_are_within_rounding_of_float64():
@@ -38,98 +54,71 @@ def test_value_and_slope_are_within_rounding_of_float64():
     assert ((slope >= 0) & (slope <= 2e-38))[~normal].all()
 
 
-def test_it_is_0_at_0_with_slope_a_half():
-    value, slope = value_and_slope(torch.zeros(1))
+@WAYS
+def test_it_is_0_at_0_with_slope_a_half(way):
+    value, slope = way(torch.zeros(1))
     assert abs(value.item()) <= EPS / 2
     assert slope.item() == 0.5
 
 
-def test_it_rises_everywhere():
-    value, slope = value_and_slope(torch.linspace(-20, 20, 4_001))
+@WAYS
+def test_it_rises_everywhere(way):
+    value, slope = way(torch.linspace(-20, 20, 4_001))
     assert (value.diff() >= 0).all()
     assert (slope.diff() >= -EPS).all()
 
 
-@pytest.mark.parametrize("compiled", [True, False])
-def test_infinity_and_nan_come_through(compiled):
-    inf, nan = float("inf"), float("nan")
-    value, slope = value_and_slope(torch.tensor([inf, -inf, nan, 1e30, -1e30]), compiled=compiled)
-    expected = torch.tensor([inf, -math.log(2), nan, 1e30, -math.log(2)])
+@WAYS
+def test_infinity_and_nan_come_through(way):
+    value, slope = way(torch.tensor([INF, -INF, NAN, 1e30, -1e30]))
+    expected = torch.tensor([INF, -math.log(2), NAN, 1e30, -math.log(2)])
     assert_close(value, expected, equal_nan=True, rtol=1e-6, atol=0)
-    assert_close(slope, torch.tensor([1.0, 0.0, nan, 1.0, 0.0]), equal_nan=True)
+    assert_close(slope, torch.tensor([1.0, 0.0, NAN, 1.0, 0.0]), equal_nan=True)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 1), (3, 16), (17, 20), (40, 100), (0, 4)])
-def test_bias_and_gradients_equal_plain_torch(shape):
-    x, bias = torch.randn(shape).mul_(5).requires_grad_(), torch.randn(shape[1]).requires_grad_()
-    found = []
-    for compiled in (True, False):
-        out = shifted_softplus(x, bias, compiled=compiled)
-        found.append((out.detach(), *torch.autograd.grad(out.sin().sum(), (x, bias))))
-    for fast, slow in zip(*found):
-        assert_close(fast, slow, rtol=1e-5, atol=2e-6)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 1), (3, 16), (17, 20), (40, 112), (0, 4)])
+def test_loops_over_matrices_equal_plain_torch_and_write_nothing_else(shape):
+    """Forward and backward pass over some rows of a larger matrix."""
+    rows = slice(2, 2 + shape[0])
+    matrices = torch.randn(2, shape[0] + 5, shape[1]).mul_(5)
+    (x, grad), slope, before = matrices, torch.zeros(matrices.shape[1:]), matrices.clone()
+    total = torch.randn(shape[1])
+    inner = x[rows].double().requires_grad_()
+    expected = shifted_softplus(inner)
+    (expected_grad,) = torch.autograd.grad(expected, inner, grad[rows].double())
+    expected_total = total + expected_grad.sum(0)
+    cpu_softplus.value_and_slope(x[rows].numpy(), slope[rows].numpy())
+    cpu_softplus.multiply_and_sum(grad[rows].numpy(), slope[rows].numpy(), total.numpy())
+    for found, exact in [
+        (x[rows], expected.detach()),
+        (grad[rows], expected_grad),
+        (total, expected_total),
+    ]:
+        assert_close(found.double(), exact, rtol=1e-5, atol=2e-6)
+    outside = torch.ones(len(x), dtype=torch.bool)
+    outside[rows] = False
+    assert torch.equal(matrices[:, outside], before[:, outside])
+    assert not slope[outside].any()
 
 
-@pytest.mark.parametrize("compiled", [True, False])
-def test_the_input_is_left_alone(compiled):
-    x, bias = torch.randn(4, 6), torch.randn(6)
-    before = x.clone()
-    leaf = x.requires_grad_()
-    out = shifted_softplus(leaf, bias, compiled=compiled)
-    grad = torch.randn(4, 6)
-    kept = grad.clone()
-    torch.autograd.grad(out, leaf, grad)
-    assert torch.equal(x, before)
-    assert torch.equal(grad, kept)
+def test_in_float64_ln_2_is_that_of_float32():
+    """Else weights taken over from a float32 network would give other energies."""
+    x = torch.randn(50, dtype=torch.double)
+    expected = x.exp().log1p() - float(torch.tensor(2.0).log())
+    assert_close(shifted_softplus(x), expected, rtol=0, atol=1e-12)
 
 
-def test_tensors_that_do_not_lie_row_by_row_serve():
-    x, bias, grad = torch.randn(6, 4).t(), torch.randn(12)[::2], torch.randn(6, 4).t()
-    found = []
-    for tensors in ((x, bias, grad), tuple(t.contiguous() for t in (x, bias, grad))):
-        x, bias = (tensor.detach().requires_grad_() for tensor in tensors[:2])
-        out = shifted_softplus(x, bias)
-        found.append((out.detach(), *torch.autograd.grad(out, (x, bias), tensors[2])))
-    for one, two in zip(*found):
-        assert torch.equal(one, two)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_any_shape_and_precision_serves_and_the_input_is_left_alone(dtype):
+    x = torch.randn(2, 3, 5, dtype=dtype)
+    before, leaf = x.clone(), x.requires_grad_()
+    out = shifted_softplus(leaf)
+    (grad,) = torch.autograd.grad(out.sum(), leaf)
+    assert torch.equal(leaf, before)
+    assert out.dtype == grad.dtype == dtype
+    assert_close(grad, torch.sigmoid(before))
 
 
-def test_a_second_backward_pass_gives_the_same():
-    x, bias = torch.randn(9, 4).requires_grad_(), torch.randn(4).requires_grad_()
-    loss = shifted_softplus(x, bias).square().sum()
-    first = torch.autograd.grad(loss, (x, bias), retain_graph=True)
-    for one, two in zip(first, torch.autograd.grad(loss, (x, bias))):
-        assert torch.equal(one, two)
-
-
-@pytest.mark.parametrize("python_threads", [False, True])
-def test_the_number_of_threads_changes_no_bit(python_threads, monkeypatch):
-    if python_threads:
-        monkeypatch.setattr(threads, "_torch_team", lambda: None)
-    x, bias = torch.randn(700, 100).requires_grad_(), torch.randn(100).requires_grad_()
-    before, found = torch.get_num_threads(), []
-    try:
-        for number in (1, 2, 3):
-            torch.set_num_threads(number)
-            out = shifted_softplus(x, bias)
-            found.append((out.detach(), *torch.autograd.grad(out.sin().sum(), (x, bias))))
-    finally:
-        torch.set_num_threads(before)
-    for other in found[1:]:
-        for one, two in zip(found[0], other):
-            assert torch.equal(one, two)
-
-
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
-def test_other_precisions_are_plain_torch(dtype, monkeypatch):
-    monkeypatch.setattr(softplus, "_Compiled", None)
-    x, bias = torch.randn(5, 4, dtype=dtype), torch.randn(4, dtype=dtype)
-    out = shifted_softplus(x, bias)
-    assert out.dtype == dtype
-    assert torch.equal(out, shifted_softplus(x + bias, compiled=False))
-
-
-def test_without_a_bias_any_shape_serves():
+def test_gradients_are_those_of_finite_differences():
     x = torch.randn(2, 3, 5, dtype=torch.double).requires_grad_()
     assert torch.autograd.gradcheck(shifted_softplus, (x,))
-    assert_close(shifted_softplus(x), x.exp().log1p() - math.log(2), rtol=0, atol=1e-7)

@@ -36,9 +36,9 @@ class Filters(NamedTuple):
 class RoundedGrid(FilterGrid):
     """A grid whose tables were kept in half precision."""
 
-    def tables(self, interactions: Iterable[nn.Module]) -> Tensor:
+    def tables(self, interactions: Iterable[nn.Module], *, compiled: bool = True) -> Tensor:
         """Tables (L, M, K, F), rounded."""
-        tables = super().tables(interactions)
+        tables = super().tables(interactions, compiled=compiled)
         return tables.half().to(tables.dtype)
 
 

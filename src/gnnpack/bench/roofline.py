@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gnnpack.bench.section import Contender, Section, add_facts, measure
 from gnnpack.bench.work import Work
-from gnnpack.kernels.matmul import rows_times_transposed
+from gnnpack.kernels import has_numba
 
 # Far beyond any cache.
 COPY_BYTES = 1 << 27
@@ -69,10 +69,20 @@ def measure_machine(
 def _products(atoms: int, channels: int) -> Mapping[str, Callable[[], Tensor]]:
     x, grad, out = (torch.ones(atoms, channels) for _ in range(3))
     weight, weight_grad = torch.ones(channels, channels), torch.empty(channels, channels)
-    return {
+    products: dict[str, Callable[[], Tensor]] = {
         "torch.mm forward": partial(torch.mm, x, weight.t(), out=out),
         "torch.mm input gradient": partial(torch.mm, grad, weight, out=out),
         "torch.mm weight gradient": partial(torch.mm, grad.t(), x, out=weight_grad),
-        # Else a library faster than torch.mm's would make floors that are passed.
-        "gnnpack forward": partial(rows_times_transposed, x, weight),
     }
+    if has_numba():
+        # Else what is faster than torch.mm would make floors that are passed.
+        products["gnnpack forward"] = _compiled_product(atoms, channels)
+    return products
+
+
+def _compiled_product(atoms: int, channels: int) -> Callable[[], Tensor]:
+    from gnnpack.kernels.cpu_products import WIDTH, product
+
+    length = -(-channels // WIDTH) * WIDTH
+    x, out = torch.ones(atoms, length), torch.empty(atoms, length)
+    return partial(product, x, torch.ones(channels, length), out, channels)

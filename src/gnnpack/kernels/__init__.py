@@ -1,7 +1,9 @@
 """Tensors in, tensors out: neighbour pairs and the continuous-filter convolution."""
 
 from gnnpack.kernels.cfconv import continuous_filter_convolution
+from gnnpack.kernels.compiled import has_numba
 from gnnpack.kernels.dense import dense_convolution, dense_neighbours
+from gnnpack.kernels.filter_networks import FilterNetwork, Knots, filter_tables
 from gnnpack.kernels.filter_table import (
     ROWS,
     Stencil,
@@ -10,20 +12,26 @@ from gnnpack.kernels.filter_table import (
     make_stencil,
     num_knots_for,
 )
+from gnnpack.kernels.network import Block, Output, atom_values
 from gnnpack.kernels.pairs import Pairs, find_pairs
 from gnnpack.kernels.softplus import shifted_softplus
 from gnnpack.kernels.tabulated import tabulated_convolution
-from gnnpack.kernels.tail import block_tail
 
 __all__ = [
     "ROWS",
+    "Block",
+    "FilterNetwork",
+    "Knots",
+    "Output",
     "Pairs",
     "Stencil",
-    "block_tail",
+    "atom_values",
     "continuous_filter_convolution",
     "dense_convolution",
     "dense_neighbours",
+    "filter_tables",
     "find_pairs",
+    "has_numba",
     "interpolate",
     "interpolation_weights",
     "make_stencil",

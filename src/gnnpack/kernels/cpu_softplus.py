@@ -1,24 +1,16 @@
-"""Compiled loops of the shifted softplus in float32; import only where numba is present.
+"""The shifted softplus and its slope inside compiled loops, float32; import only where numba is.
 
 exp and log1p are polynomials in arithmetic a compiler turns into vector instructions, which calls
 into a library of functions prevent. The exponential is Cephes' (Moshier, `expf`); both are within
-two units in the last place. A task is a fixed part of the rows, so that sums over rows do not
-depend on the number of threads.
+two units in the last place.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 from llvmlite import ir
-from numba import carray, cfunc, njit, types
+from numba import njit, types
 from numba.extending import intrinsic
-from torch import Tensor
-
-from gnnpack.kernels.threads import ARGUMENTS, TASKS, next_task, pointer, run
-
-# Fixed, and more than the threads of one machine's share: sums then have one order.
-NUM_TASKS = 16
 
 LOG2_E = np.float32(1.44269504088896341)
 LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
@@ -63,10 +55,11 @@ def _log_1_plus(t):  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath={"contract"}, error_model="numpy")
-def _shifted_softplus(x, bias, slope):  # type: ignore[no-untyped-def]
+def value_and_slope(x, slope):  # type: ignore[no-untyped-def]
+    """x (A, F) becomes ln(1 + e^x) - ln 2, and slope (A, F) the sigmoid of what it was."""
     for a in range(x.shape[0]):
         for f in range(x.shape[1]):
-            u = x[a, f] + bias[f]
+            u = x[a, f]
             t = _exp(-abs(u))
             larger = ONE / (ONE + t)
             x[a, f] = (u if u > ZERO else ZERO) + _log_1_plus(t) - LN2
@@ -74,57 +67,10 @@ def _shifted_softplus(x, bias, slope):  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath={"contract"}, error_model="numpy")
-def _multiply_and_sum(grad, slope, total):  # type: ignore[no-untyped-def]
-    for f in range(grad.shape[1]):
-        total[f] = ZERO
+def multiply_and_sum(grad, slope, total):  # type: ignore[no-untyped-def]
+    """grad (A, F) becomes grad * slope; total (F,) grows by its sum over rows."""
     for a in range(grad.shape[0]):
         for f in range(grad.shape[1]):
             product = grad[a, f] * slope[a, f]
             grad[a, f] = product
             total[f] += product
-
-
-@cfunc("void(voidptr)", cache=True)
-def _softplus_entry(data):  # type: ignore[no-untyped-def]
-    numbers = carray(data, 16, np.int64)
-    A, F = numbers[ARGUMENTS], numbers[ARGUMENTS + 1]
-    x = carray(pointer(numbers[ARGUMENTS + 2]), (A, F), np.float32)
-    bias = carray(pointer(numbers[ARGUMENTS + 3]), F, np.float32)
-    slope = carray(pointer(numbers[ARGUMENTS + 4]), (A, F), np.float32)
-    while True:
-        task = next_task(data)
-        if task >= numbers[TASKS]:
-            break
-        start, stop = A * task // numbers[TASKS], A * (task + 1) // numbers[TASKS]
-        _shifted_softplus(x[start:stop], bias, slope[start:stop])
-
-
-@cfunc("void(voidptr)", cache=True)
-def _chain_entry(data):  # type: ignore[no-untyped-def]
-    numbers = carray(data, 16, np.int64)
-    A, F = numbers[ARGUMENTS], numbers[ARGUMENTS + 1]
-    grad = carray(pointer(numbers[ARGUMENTS + 2]), (A, F), np.float32)
-    slope = carray(pointer(numbers[ARGUMENTS + 3]), (A, F), np.float32)
-    parts = carray(pointer(numbers[ARGUMENTS + 4]), (numbers[TASKS], F), np.float32)
-    while True:
-        task = next_task(data)
-        if task >= numbers[TASKS]:
-            break
-        start, stop = A * task // numbers[TASKS], A * (task + 1) // numbers[TASKS]
-        _multiply_and_sum(grad[start:stop], slope[start:stop], parts[task])
-
-
-def value_and_slope(x: Tensor, bias: Tensor) -> Tensor:
-    """x (A, F) becomes softplus(x + bias) - ln 2; returns the sigmoid, (A, F)."""
-    slope = torch.empty_like(x)
-    addresses = (tensor.data_ptr() for tensor in (x, bias, slope))
-    run(_softplus_entry, NUM_TASKS, *x.shape, *addresses)
-    return slope
-
-
-def multiply_and_sum(grad: Tensor, slope: Tensor) -> Tensor:
-    """grad (A, F) becomes grad * slope; returns its sum over rows, (F,)."""
-    parts = grad.new_empty(NUM_TASKS, grad.shape[1])
-    addresses = (tensor.data_ptr() for tensor in (grad, slope, parts))
-    run(_chain_entry, NUM_TASKS, *grad.shape, *addresses)
-    return parts.sum(0)

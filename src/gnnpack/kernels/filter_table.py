@@ -89,8 +89,13 @@ def interpolation_weights(
 def interpolate(table: Tensor, knots: Tensor, weights: Tensor) -> Tensor:
     """Filters (..., F) from a table (M, K, F): the plain reference."""
     _, rows_per_knot, F = table.shape
-    first_row = knots.long() * rows_per_knot
-    filters = weights[..., :1] * table.reshape(-1, F)[first_row]
+    rows, first_row = table.reshape(-1, F), knots.reshape(-1).long() * rows_per_knot
+
+    def tap(k: int) -> Tensor:
+        # Not rows[first_row + k], whose gradient torch sums in no fixed order.
+        return rows.index_select(0, first_row + k).view(*knots.shape, F)
+
+    filters = weights[..., :1] * tap(0)
     for k in range(1, 2 * rows_per_knot):
-        filters = filters + weights[..., k : k + 1] * table.reshape(-1, F)[first_row + k]
+        filters = filters + weights[..., k : k + 1] * tap(k)
     return filters

@@ -68,10 +68,7 @@ def vector_operations(width: int) -> tuple[Any, Any, Any]:
         vector = Vector(number, width)
 
         def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            empty = ir.Constant(context.get_data_type(vector), ir.Undefined)
-            one = builder.insert_element(empty, arguments[0], ir.Constant(ir.IntType(32), 0))
-            zeros = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
-            return builder.shuffle_vector(one, empty, zeros)
+            return spread_value(builder, arguments[0], context.get_data_type(vector))
 
         return vector(number), generate
 
@@ -93,18 +90,38 @@ def multiply_add(typing_context, x, y, z):  # type: ignore[no-untyped-def]
     """x * y + z, rounded once."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        kind = context.get_data_type(x)
-        name = f"llvm.fma.v{x.width}f{x.dtype.bitwidth}"
-        function_type = ir.FunctionType(kind, [kind] * 3)
-        function = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
-            builder.module, function_type, name
-        )
-        return builder.call(function, arguments)
+        return fused_multiply_add(builder, *arguments)
 
     return x(x, x, x), generate
 
 
+# --- pieces of code generation, for intrinsics of more than one instruction ---
+
+
+def spread_value(builder: Any, number: Any, kind: Any) -> Any:
+    """A vector of LLVM type ``kind`` with ``number`` in every place."""
+    empty = ir.Constant(kind, ir.Undefined)
+    one = builder.insert_element(empty, number, ir.Constant(ir.IntType(32), 0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), kind.count), [0] * kind.count)
+    return builder.shuffle_vector(one, empty, zeros)
+
+
+def fused_multiply_add(builder: Any, x: Any, y: Any, z: Any) -> Any:
+    """x * y + z of vectors, rounded once."""
+    bits = 64 if isinstance(x.type.element, ir.DoubleType) else 32
+    function_type = ir.FunctionType(x.type, [x.type] * 3)
+    name = f"llvm.fma.v{x.type.count}f{bits}"
+    function = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
+        builder.module, function_type, name
+    )
+    return builder.call(function, [x, y, z])
+
+
+def element_pointer(context: Any, builder: Any, array_type: Any, array: Any, place: Any) -> Any:
+    """Address of a C-contiguous array's number ``place``, counted from its start."""
+    return builder.gep(context.make_array(array_type)(context, builder, array).data, [place])
+
+
 def _pointer(context: Any, builder: Any, array: Any, arguments: Any, vector: Vector) -> Any:
-    data = context.make_array(array)(context, builder, arguments[0]).data
-    place = builder.gep(data, [arguments[1]])
+    place = element_pointer(context, builder, array, *arguments[:2])
     return builder.bitcast(place, context.get_data_type(vector).as_pointer())

@@ -68,7 +68,8 @@ def atom_values(model: SchNet, z: Tensor, pos: Tensor, batch: PackBatch) -> Tens
     first = embedding @ blocks[0].before.weight.t()
     storage = first.dtype
     with torch.autocast(pos.device.type, enabled=False):
-        tables = _with_room(grid.tables(model.interactions), storage)
+        # The compiled tables are the CPU's.
+        tables = _with_room(grid.tables(model.interactions, compiled=False), storage)
         ranges = molecule_ranges(
             pos,
             batch.molecule_slot,

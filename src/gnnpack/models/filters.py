@@ -5,20 +5,24 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
-from typing import Any, Iterable, NamedTuple, Union
+from typing import Any, Iterable, Union
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gnnpack.kernels import (
     ROWS,
+    FilterNetwork,
+    Knots,
+    filter_tables,
     interpolate,
     interpolation_weights,
     num_knots_for,
-    shifted_softplus,
 )
 from gnnpack.models.layers import Gaussians, envelope
+
+# Of which the check holds exact filters in float64 in memory.
+DISTANCES_AT_A_TIME = 4096
 
 
 @dataclass(frozen=True)
@@ -70,14 +74,6 @@ def filter_choice(filter: Filter) -> Tabulated | None:
     return choices[filter]
 
 
-class Knots(NamedTuple):
-    """What of a filter does not depend on its weights, at the M knots."""
-
-    basis: Tensor  # (K M, G): values and, for cubic tables, slopes per spacing of the knots
-    envelope: Tensor  # (M, 1)
-    envelope_slope: Tensor  # (M, 1), per spacing of the knots
-
-
 class FilterGrid:
     """Knots over [0, cutoff], and the tables of filter networks at them.
 
@@ -93,28 +89,15 @@ class FilterGrid:
         self._gaussians = gaussians
         self._knots: dict[tuple[torch.dtype, torch.device], Knots] = {}
 
-    def tables(self, interactions: Iterable[nn.Module]) -> Tensor:
-        """Tables of all L blocks, (L, M, K, F): all filter networks as one batched product."""
+    def tables(self, interactions: Iterable[nn.Module], *, compiled: bool = True) -> Tensor:
+        """Tables of all L blocks, (L, M, K, F); compiled=False is the plain-torch reference."""
         networks: Any = [block.filter_network for block in interactions]
         knots = self._knots_like(networks[0][0].weight)
-        # The first layers of all blocks are one product: they have the same input.
-        weight_1 = torch.cat([network[0].weight for network in networks])  # (L F, G)
-        bias_1, bias_2 = (
-            torch.stack([network[layer].bias for network in networks])[:, None] for layer in (0, 2)
-        )
-        weight_2 = torch.stack([network[2].weight for network in networks]).transpose(1, 2)
-        first = F.linear(knots.basis, weight_1)  # of values, then of slopes: (K M, L F)
-        first = first.view(len(knots.basis), len(networks), -1).transpose(0, 1)
-        inner = first[:, : self.num_knots] + bias_1
-        second = shifted_softplus(inner)
-        if self.rows_per_knot == 1:
-            return ((torch.matmul(second, weight_2) + bias_2) * knots.envelope)[:, :, None]
-        # The slope by the chain rule; that of the shifted softplus is the sigmoid.
-        inner_slope = torch.sigmoid(inner) * first[:, self.num_knots :]
-        second = torch.matmul(torch.cat([second, inner_slope], 1), weight_2)
-        value = second[:, : self.num_knots] + bias_2
-        slope = second[:, self.num_knots :] * knots.envelope + value * knots.envelope_slope
-        return torch.stack([value * knots.envelope, slope], 2)
+        layers = [
+            FilterNetwork(first.weight, first.bias, last.weight, last.bias)
+            for first, _, last in networks
+        ]
+        return filter_tables(knots, layers, compiled=compiled)
 
     def filters(self, table: Tensor, distance: Tensor) -> Tensor:
         """Interpolated filters (..., F) at distances (...), cutoff function included."""
@@ -155,13 +138,17 @@ def filter_error(model: Any, distances: Tensor) -> float:
     double = copy.deepcopy(model.interactions).to(device="cpu", dtype=torch.float64)
     gaussians = copy.deepcopy(model.gaussians).to(device="cpu", dtype=torch.float64)
     evenly = torch.linspace(0, grid.cutoff, 1000, dtype=torch.float64)
-    errors = [0.0]
+    largest = 0.0
     for table, block in zip(grid.tables(double), double):
-        size, exact = (
-            block.filter_network(gaussians(at)) * envelope(at, grid.cutoff)[:, None]
-            for at in (evenly, distances)
-        )
-        if len(distances):
-            difference = (grid.filters(table, distances) - exact).abs().max()
-            errors.append(float(difference / size.square().mean().sqrt()))
-    return max(errors)
+
+        def exact(at: Tensor, block: Any = block) -> Tensor:
+            values: Tensor = (
+                block.filter_network(gaussians(at)) * envelope(at, grid.cutoff)[:, None]
+            )
+            return values
+
+        size = float(exact(evenly).square().mean().sqrt())
+        for some in torch.split(distances, DISTANCES_AT_A_TIME):
+            difference = float((grid.filters(table, some) - exact(some)).abs().max())
+            largest = max(largest, difference / size)
+    return largest

@@ -6,20 +6,19 @@ import math
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gnnpack.batching import PackBatch
 from gnnpack.kernels import (
+    Block,
+    Output,
     Pairs,
-    block_tail,
+    atom_values,
     continuous_filter_convolution,
     dense_convolution,
     dense_neighbours,
     find_pairs,
     make_stencil,
-    shifted_softplus,
-    tabulated_convolution,
 )
 from gnnpack.kernels.cuda import embed
 from gnnpack.models import cuda_path
@@ -141,37 +140,34 @@ class SchNet(nn.Module):
         return prediction
 
     def _tabulated(self, z: Tensor, pos: Tensor, batch: PackBatch) -> Tensor:
-        """Values of the atoms, (P * N, 1): blocks from convolution to convolution.
+        """Values of the atoms, (P * N, 1), with filters from tables.
 
-        Each block's end is joined with the next one's first layer, and the first one's first layer
-        is applied to the elements' embeddings instead of to the atoms'.
+        The first block's first layer is applied to the elements' embeddings instead of to the
+        atoms'.
         """
         grid = self.grid
         assert grid is not None, "tables come from a grid"
         pairs = self._find_pairs(pos, batch)
         stencil = make_stencil(pairs, self.cutoff, grid.num_knots, grid.rows_per_knot)
-        tables = grid.tables(self.interactions)
-        embedding = self.embedding.weight
-        blocks: Any = self.interactions
+        layers: Any = self.interactions
+        tables = grid.tables(layers, compiled=self.compiled)
         output: Any = self.output
-        heads = [*(block.before.weight for block in blocks), output[0].weight]
-        features, ahead = F.embedding(z, embedding), F.embedding(z, embedding @ heads[0].t())
-        for table, block, head in zip(tables, blocks, heads[1:]):
-            messages = tabulated_convolution(ahead, table, stencil, compiled=self.compiled)
-            first, last = block.after[0], block.after[2]
-            features, ahead = block_tail(
-                messages,
-                features,
-                first.weight,
-                first.bias,
-                last.weight,
-                last.bias,
+        heads = [*(block.before.weight for block in layers), output[0].weight]
+        elements = self.embedding.weight
+        blocks = [
+            Block(
+                table,
+                block.after[0].weight,
+                block.after[0].bias,
+                block.after[2].weight,
+                block.after[2].bias,
                 head,
-                compiled=self.compiled,
             )
-        inner = shifted_softplus(ahead, output[0].bias, compiled=self.compiled)
-        atom_values: Tensor = output[2](inner)
-        return atom_values
+            for table, block, head in zip(tables.unbind(0), layers, heads[1:])
+        ]
+        ends = Output(output[0].bias, output[2].weight, output[2].bias)
+        first = elements @ heads[0].t()
+        return atom_values(z, stencil, elements, first, blocks, ends, compiled=self.compiled)
 
     def _elements(self, batch: PackBatch) -> Tensor:
         """Atomic numbers (P * N,), 0 in filler."""

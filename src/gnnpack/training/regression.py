@@ -80,10 +80,18 @@ class MoleculeRegression(pl.LightningModule):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Log the update's loss: of all its micro-batches, on all ranks."""
         loss, self._update_loss = self._update_loss, torch.zeros_like(self._update_loss)
+        if not self._is_shown():
+            return
         several = self.trainer.world_size > 1
         self.log("train/loss", loss, prog_bar=True, sync_dist=several, reduce_fx="sum")
         self.log("updates", float(self.trainer.global_step))
         self.log("learning_rate", optimizer.param_groups[0]["lr"])
+
+    def _is_shown(self) -> bool:
+        """Whether anyone sees this update's figures: Lightning takes a good while to log them."""
+        trainer = self.trainer
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        return trainer.is_last_batch or (every > 0 and (trainer.global_step + 1) % every == 0)
 
     def _refuse_nan(self, loss: Tensor, batch_idx: int) -> None:
         seldom = loss.device.type != "cpu" and batch_idx % READ_LOSS_EVERY

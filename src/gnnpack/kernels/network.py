@@ -1,0 +1,192 @@
+"""SchNet's blocks with tabulated filters as one function, with a backward pass of its own."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from gnnpack.kernels.compiled import serves
+from gnnpack.kernels.filter_table import Stencil
+from gnnpack.kernels.softplus import shifted_softplus
+from gnnpack.kernels.tabulated import tabulated_convolution
+
+# P packs of N slots, A = P * N; F channels of atoms, C of the convolution, H of the output layer
+
+MOST_TASKS, ATOMS_OF_A_TASK = 16, 128
+"""Tasks of a pass: at most so many threads share it, each task of about so many atom slots."""
+
+TASKS_OF_A_SUM = 32
+
+
+class Block(NamedTuple):
+    """Parameters of a block: its table, two layers, and the first layer of what follows."""
+
+    table: Tensor  # (M, K, C)
+    weight_1: Tensor  # (F, C)
+    bias_1: Tensor  # (F,)
+    weight_2: Tensor  # (F, F)
+    bias_2: Tensor  # (F,)
+    next_weight: Tensor  # (C, F), without bias; of the last block (H, F)
+
+
+class Output(NamedTuple):
+    """Parameters of the output but its first layer's weight, which the last block has."""
+
+    bias: Tensor  # (H,)
+    weight: Tensor  # (1, H)
+    last_bias: Tensor  # (1,)
+
+
+def atom_values(
+    z: Tensor,
+    stencil: Stencil,
+    elements: Tensor,
+    first: Tensor,
+    blocks: Sequence[Block],
+    output: Output,
+    *,
+    compiled: bool = True,
+) -> Tensor:
+    """Values of the atoms, (A, 1): blocks from convolution to convolution, and the output.
+
+    Args:
+        z: (A,) int64, rows of ``elements``; packs of one length one after another.
+        stencil: pairs of the atoms, by pack.
+        elements: (Z, F), features before the first block.
+        first: (Z, C), the first block's first layer applied to them.
+        blocks: one or more.
+        compiled: one compiled function where it serves (float32 on a CPU with numba, no gradient
+            in the distances); False is the plain-torch reference.
+    """
+    parameters = [elements, first, *(t for block in blocks for t in block), *output]
+    distances_move = torch.is_grad_enabled() and stencil.weights.requires_grad
+    # Without atoms there are no packs to share out.
+    takes = compiled and len(z) > 0 and not distances_move
+    if takes and serves(stencil.weights, *parameters):
+        values: Tensor = _Compiled.apply(z, stencil, len(blocks), *parameters)  # type: ignore[no-untyped-call]
+        return values
+    features, ahead = F.embedding(z, elements), F.embedding(z, first)
+    for table, weight_1, bias_1, weight_2, bias_2, next_weight in blocks:
+        messages = tabulated_convolution(ahead, table, stencil, compiled=compiled)
+        inner = shifted_softplus(F.linear(messages, weight_1, bias_1))
+        features = features + F.linear(inner, weight_2, bias_2)
+        ahead = F.linear(features, next_weight)
+    return F.linear(shifted_softplus(ahead + output.bias), output.weight, output.last_bias)
+
+
+class _Layout(NamedTuple):
+    """Where parameters lie, as matrices below one another in rows of one length."""
+
+    length: int  # of a row, a multiple of the width of the processor's vectors
+    first_row: np.ndarray[Any, Any]  # (n + 1,) int64
+    first_turned: np.ndarray[Any, Any]  # (n,) int64 among transposed matrices, -1 = not transposed
+    columns: np.ndarray[Any, Any]  # (n,) int64
+    turned_rows: int
+    sizes: tuple[int, ...]  # F, C, H, L, K
+
+    @property
+    def rows_per_knot(self) -> int:
+        return self.sizes[-1]
+
+    @property
+    def addresses(self) -> tuple[int, int, int]:
+        """Of first_row, first_turned, columns."""
+        return self.first_row.ctypes.data, self.first_turned.ctypes.data, self.columns.ctypes.data
+
+
+@lru_cache(maxsize=32)
+def _layout(shapes: tuple[tuple[int, ...], ...], num_blocks: int) -> _Layout:
+    from gnnpack.kernels.cpu_products import whole_vectors
+
+    (_, F), (_, C), H = shapes[0], shapes[1], shapes[-3][0]
+    matrices = [(int(np.prod(shape[:-1])), shape[-1]) for shape in shapes]
+    rows, columns = np.array(matrices, dtype=np.int64).T.copy()
+    turned, turned_rows = np.full(len(shapes), -1, dtype=np.int64), 0
+    for number in range(2, len(shapes) - 3):
+        if (number - 2) % len(Block._fields) in (1, 3, 5):
+            turned[number] = turned_rows
+            turned_rows += int(columns[number])
+    first_row = np.concatenate([[0], rows.cumsum()])
+    length = whole_vectors(max(F, C, H))
+    sizes = F, C, H, num_blocks, shapes[2][1]
+    return _Layout(length, first_row, turned, columns, turned_rows, sizes)
+
+
+class _Compiled(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, z: Tensor, stencil: Stencil, num_blocks: int, *parameters: Tensor
+    ) -> Tensor:
+        from gnnpack.kernels import cpu_network, threads
+
+        layout = _layout(tuple(tuple(p.shape) for p in parameters), num_blocks)
+        rows, turned = _copy(layout, [p.contiguous() for p in parameters])
+        A, num_packs = len(z), len(stencil.offsets) - 1
+        kept = rows.new_empty(5 * num_blocks + 3, A, layout.length)
+        values = rows.new_empty(A, 1)
+        ctx.layout, ctx.shapes = layout, [p.shape for p in parameters]
+        ctx.num_tasks = max(1, min(MOST_TASKS, A // ATOMS_OF_A_TASK, num_packs))
+        places = [t.contiguous() for t in (z, *stencil)]
+        ctx.save_for_backward(rows, turned, *places, kept)
+        numbers = _numbers(layout, ctx.to_save)
+        entry = threads.compile_entry(cpu_network.FORWARD[layout.rows_per_knot])
+        threads.run(entry, ctx.num_tasks, *numbers, values.data_ptr())
+        return values
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        from gnnpack.kernels import cpu_network, threads
+
+        saved, grad = ctx.saved_tensors, grad.contiguous()
+        rows, kept = saved[0], saved[-1]
+        sums = rows.new_empty(ctx.num_tasks, *rows.shape)
+        room = kept.new_empty(4, *kept.shape[1:])
+        addresses = (t.data_ptr() for t in (grad, sums, room))
+        numbers = _numbers(ctx.layout, saved)
+        entry = threads.compile_entry(cpu_network.BACKWARD[ctx.layout.rows_per_knot])
+        threads.run(entry, ctx.num_tasks, *numbers, *addresses)
+        gradients = _sum(ctx.layout, sums, ctx.shapes)
+        needed = ctx.needs_input_grad[3:]
+        return (None, None, None, *(g if need else None for g, need in zip(gradients, needed)))
+
+
+def _numbers(layout: _Layout, saved: Sequence[Tensor]) -> list[int]:
+    """Sizes and addresses, in the order of `cpu_network._arrays`."""
+    _, _, z, first, _, offsets, _, _, _ = saved
+    num_packs = len(offsets) - 1
+    sizes = [num_packs, len(z) // num_packs, len(first), layout.length, *layout.sizes]
+    return [*sizes, layout.first_row.ctypes.data, *(t.data_ptr() for t in saved)]
+
+
+def _copy(layout: _Layout, parameters: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """All parameters in rows, and the dense layers' weights transposed."""
+    from gnnpack.kernels import cpu_parameters, threads
+
+    rows = parameters[0].new_empty(int(layout.first_row[-1]), layout.length)
+    turned = parameters[0].new_empty(layout.turned_rows, layout.length)
+    places = np.array([p.data_ptr() for p in parameters], dtype=np.int64)
+    numbers = len(parameters), layout.length, *layout.addresses, places.ctypes.data
+    addresses = rows.data_ptr(), turned.data_ptr()
+    entry = threads.compile_entry(cpu_parameters.copy_entry)
+    threads.run(entry, len(parameters), *numbers, *addresses)
+    return rows, turned
+
+
+def _sum(layout: _Layout, parts: Tensor, shapes: Sequence[torch.Size]) -> list[Tensor]:
+    """Gradients of all parameters, summed over the tasks' parts."""
+    from gnnpack.kernels import cpu_parameters, threads
+
+    lengths = [shape.numel() for shape in shapes]
+    gradients = torch.split(parts.new_empty(sum(lengths)), lengths)
+    places = np.array([g.data_ptr() for g in gradients], dtype=np.int64)
+    numbers = len(shapes), layout.length, *layout.addresses, places.ctypes.data
+    entry = threads.compile_entry(cpu_parameters.sum_entry)
+    threads.run(entry, TASKS_OF_A_SUM, *numbers, parts.data_ptr(), len(parts))
+    return [g.view(shape) for g, shape in zip(gradients, shapes)]
