@@ -61,6 +61,7 @@ def test_report_has_rows_and_birth_certificate(tmp_path):
         "filter_error",
         "convolution",
         "convolution_backward",
+        "step_parts_8",
         "train_step_8",
     ]
     assert list(rows["batch"]) == ["packed", "padded", "python", "pyg"]

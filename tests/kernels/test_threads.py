@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -73,3 +76,18 @@ def test_torch_keeps_its_number_of_threads(batch, torch_threads):
 )
 def test_the_team_is_torchs_own():
     assert threads._torch_team() is not None
+
+
+def test_machine_code_older_than_any_source_is_removed(tmp_path):
+    """numba itself would keep it as long as the entry point's own file is unchanged."""
+    cache = tmp_path / "__pycache__"
+    cache.mkdir()
+    for name, age in (("entry.py", 300), ("loops.py", 100)):
+        (tmp_path / name).write_text("")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    files = {"old.nbi": 200, "old.1.nbc": 200, "new.nbi": 50, "entry.cpython.pyc": 400}
+    for name, age in files.items():
+        (cache / name).write_text("")
+        os.utime(cache / name, (time.time() - age,) * 2)
+    threads.remove_older_code(tmp_path)
+    assert sorted(path.name for path in cache.iterdir()) == ["entry.cpython.pyc", "new.nbi"]

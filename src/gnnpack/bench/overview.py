@@ -8,6 +8,7 @@ from typing import Any, Callable, Sequence
 
 import torch
 
+from gnnpack.accelerators.host_memory import keep_freed_memory
 from gnnpack.bench.batches import measure_batches
 from gnnpack.bench.beside_pyg import ABSENT, import_pyg
 from gnnpack.bench.beside_schnetpack import schnetpack_absence
@@ -22,6 +23,7 @@ from gnnpack.bench.report import make_report
 from gnnpack.bench.roofline import Roof, measure_machine
 from gnnpack.bench.section import Section
 from gnnpack.bench.settings import OverviewSettings
+from gnnpack.bench.step_parts import measure_parts
 from gnnpack.bench.steps import Others, measure_steps
 from gnnpack.bench.stores import measure_store
 from gnnpack.bench.training_runs import measure_runs
@@ -91,6 +93,10 @@ def _measure(
     log.info("measuring %d times in turns: machine ...", repeats)
     machine, roof = measure_machine(atoms, settings.hidden_channels, repeats)
     size = settings.batch_size[0]
+    # Batches that the training split cuts to one size are one table.
+    different = list({len(batch.source.rows): batch for batch in reversed(batches)}.values())[::-1]
+    # As a run has it: both for our rows and for those of others.
+    keep_freed_memory()
     measures: dict[str, Callable[[], Sequence[Section]]] = {
         "store": lambda: [measure_store(data, first, repeats)],
         "plan": lambda: [measure_plans(data.train.num_atoms, *shapes(data), repeats)],
@@ -99,7 +105,8 @@ def _measure(
         "neighbours": lambda: [measure_neighbours(first, settings.cutoff, repeats)],
         "filter_error": lambda: [measure_filter_error(data, first, settings)],
         "convolution": lambda: measure_convolution(data, first, settings),
-        "train_step": lambda: _steps(data, batches, others, roof, settings),
+        "step_parts": lambda: [measure_parts(data, batch, settings) for batch in different],
+        "train_step": lambda: _steps(data, different, others, roof, settings),
     }
     sections, notes = [machine], []
     for name, measure in measures.items():
@@ -124,14 +131,11 @@ def _steps(
     roof: Roof,
     settings: OverviewSettings,
 ) -> list[Section]:
-    # Batches that the training split cuts to one size are one table.
-    found = {}
+    found = []
     for batch in batches:
-        n = len(batch.source.rows)
-        if n not in found:
-            log.info("training steps of %d molecules ...", n)
-            found[n] = measure_steps(data, batch, others, roof, settings)
-    return list(found.values())
+        log.info("training steps of %d molecules ...", len(batch.source.rows))
+        found.append(measure_steps(data, batch, others, roof, settings))
+    return found
 
 
 def _announce(data: BenchData) -> None:

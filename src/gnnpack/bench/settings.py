@@ -17,6 +17,7 @@ SECTIONS = (
     "neighbours",
     "filter_error",
     "convolution",
+    "step_parts",
     "train_step",
     "train_run",
 )

@@ -7,6 +7,8 @@ from typing import Any, Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from gnnpack.training.fused import fuse_on_cpu
+
 TOLERANCE = 1e-4
 """Largest relative difference of float32 energies that still counts as the same function."""
 
@@ -30,6 +32,8 @@ class TrainingStep:
     ) -> None:
         self.label, self.predict, self.loss = label, predict, loss
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
+        # As a run has it.
+        fuse_on_cpu(self.optimizer)
         self.losses: list[float] = []
         self._facts = facts
 

@@ -2,9 +2,6 @@
 
 Pairs lie in order of their first atom, whose rows stay in registers while its pairs are gone
 through. Features, messages, tables and gradients have rows of one length.
-
-Entry points compile these functions in; remove their cached machine code (`__pycache__/*.nb*`)
-after a change here, as numba watches the file of an entry point alone.
 """
 
 from __future__ import annotations

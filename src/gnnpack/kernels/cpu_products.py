@@ -3,9 +3,6 @@
 For a few hundred rows that lie in a core's cache anyway, and layers of some hundred channels: the
 result is made in tiles that stay in registers (Goto and van de Geijn 2008, doi
 10.1145/1356052.1356053, without the packing that larger matrices need).
-
-Entry points compile these functions in; remove their cached machine code (`__pycache__/*.nb*`)
-after a change here, as numba watches the file of an entry point alone.
 """
 
 from __future__ import annotations

@@ -3,9 +3,6 @@
 A loop that reads and writes several rows of one array is not turned into vector instructions, as
 the rows might overlap. These functions say so explicitly: the loop's author knows that they do not.
 LLVM splits a vector into what the processor has. Import only where numba is present.
-
-`cpu_tabulated` compiles them in; remove its cached machine code (`__pycache__/*.nb*`) after a
-change here, as numba watches the file of the loop alone.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ Where that library cannot be found (other platforms link others), Python threads
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -50,7 +51,25 @@ def pointer(typing_context, address):  # type: ignore[no-untyped-def]
 @lru_cache(maxsize=None)
 def compile_entry(function: Any) -> Any:
     """An entry point from a function of a module; compiled when first needed, for all processes."""
+    _forget_older_code()
     return cfunc("void(voidptr)", cache=True)(function)
+
+
+@lru_cache(maxsize=None)
+def _forget_older_code() -> None:
+    remove_older_code(Path(__file__).parent)
+
+
+def remove_older_code(folder: Path) -> None:
+    """Remove machine code that numba keeps, where it is older than any source file of ``folder``.
+
+    numba compares it with the entry point's own file alone; other files are compiled in.
+    """
+    newest = max(source.stat().st_mtime for source in folder.glob("*.py"))
+    for code in (folder / "__pycache__").glob("*.nb[ic]"):
+        with contextlib.suppress(OSError):  # another process was first, or nobody may
+            if code.stat().st_mtime < newest:
+                code.unlink()
 
 
 def run(entry: Any, num_tasks: int, *arguments: int) -> None:

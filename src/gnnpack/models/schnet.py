@@ -149,8 +149,12 @@ class SchNet(nn.Module):
         assert grid is not None, "tables come from a grid"
         pairs = self._find_pairs(pos, batch)
         stencil = make_stencil(pairs, self.cutoff, grid.num_knots, grid.rows_per_knot)
+        tables = grid.tables(self.interactions, compiled=self.compiled)
+        return atom_values(z, stencil, *self.parameters_with(tables), compiled=self.compiled)
+
+    def parameters_with(self, tables: Tensor) -> tuple[Tensor, Tensor, list[Block], Output]:
+        """What `kernels.atom_values` takes behind the stencil, filters being ``tables``."""
         layers: Any = self.interactions
-        tables = grid.tables(layers, compiled=self.compiled)
         output: Any = self.output
         heads = [*(block.before.weight for block in layers), output[0].weight]
         elements = self.embedding.weight
@@ -166,8 +170,7 @@ class SchNet(nn.Module):
             for table, block, head in zip(tables.unbind(0), layers, heads[1:])
         ]
         ends = Output(output[0].bias, output[2].weight, output[2].bias)
-        first = elements @ heads[0].t()
-        return atom_values(z, stencil, elements, first, blocks, ends, compiled=self.compiled)
+        return elements, elements @ heads[0].t(), blocks, ends
 
     def _elements(self, batch: PackBatch) -> Tensor:
         """Atomic numbers (P * N,), 0 in filler."""
