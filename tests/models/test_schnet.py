@@ -217,6 +217,9 @@ def test_an_unknown_element_is_refused_and_named(batch, form):
     model = SchNet(8, 1, 6, 3.0, num_elements=9, **form)
     with pytest.raises(ValueError, match=r"Atomic number 9 has no embedding.*num_elements"):
         model(batch)
+    z = torch.where(batch.atom_mask, torch.full_like(batch.z, -2), batch.z)
+    with pytest.raises(ValueError, match="Atomic number -2 has no embedding"):
+        model(batch._replace(z=z))
 
 
 @pytest.mark.parametrize(

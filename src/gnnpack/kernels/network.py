@@ -105,6 +105,7 @@ def _layout(shapes: tuple[tuple[int, ...], ...], num_blocks: int) -> _Layout:
     from gnnpack.kernels.cpu_products import whole_vectors
 
     (_, F), (_, C), H = shapes[0], shapes[1], shapes[-3][0]
+    _check(shapes, num_blocks)
     matrices = [(int(np.prod(shape[:-1])), shape[-1]) for shape in shapes]
     rows, columns = np.array(matrices, dtype=np.int64).T.copy()
     turned, turned_rows = np.full(len(shapes), -1, dtype=np.int64), 0
@@ -118,6 +119,17 @@ def _layout(shapes: tuple[tuple[int, ...], ...], num_blocks: int) -> _Layout:
     return _Layout(length, first_row, turned, columns, turned_rows, sizes)
 
 
+def _check(shapes: tuple[tuple[int, ...], ...], num_blocks: int) -> None:
+    """The loops read parameters without looking at their ends."""
+    (Z, F), (_, C), (M, K, _), (H,) = *shapes[:3], shapes[-3]
+    expected: list[tuple[int, ...]] = [(Z, F), (Z, C)]
+    for block in range(num_blocks):
+        behind = H if block == num_blocks - 1 else C
+        expected += [(M, K, C), (F, C), (F,), (F, F), (F,), (behind, F)]
+    expected += [(H,), (1, H), (1,)]
+    assert list(shapes) == expected, f"parameters are {shapes}; the loops read {expected}"
+
+
 class _Compiled(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -125,6 +137,7 @@ class _Compiled(torch.autograd.Function):
     ) -> Tensor:
         from gnnpack.kernels import cpu_network, threads
 
+        assert z.dtype == torch.int64, "the loops read int64 elements"
         layout = _layout(tuple(tuple(p.shape) for p in parameters), num_blocks)
         rows, turned = _copy(layout, [p.contiguous() for p in parameters])
         A, num_packs = len(z), len(stencil.offsets) - 1

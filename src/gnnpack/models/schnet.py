@@ -176,11 +176,13 @@ class SchNet(nn.Module):
         """Atomic numbers (P * N,), 0 in filler."""
         # Filler may hold any z; a real atom may not. Checked on the CPU alone: no device sync.
         z = torch.where(batch.atom_mask, batch.z, torch.zeros_like(batch.z))
-        if z.device.type == "cpu" and int(z.max()) >= self.embedding.num_embeddings:
-            raise ValueError(
-                f"Atomic number {int(z.max())} has no embedding: the model knows 1 to "
-                f"{self.embedding.num_embeddings - 1}. Raise model.num_elements."
-            )
+        if z.device.type == "cpu" and z.numel():
+            least, most = int(z.min()), int(z.max())
+            if least < 0 or most >= self.embedding.num_embeddings:
+                raise ValueError(
+                    f"Atomic number {least if least < 0 else most} has no embedding: the model "
+                    f"knows 1 to {self.embedding.num_embeddings - 1}. Raise model.num_elements."
+                )
         return z.view(-1)
 
     def _find_pairs(self, pos: Tensor, batch: PackBatch) -> Pairs:
