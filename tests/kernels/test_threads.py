@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
-
 import numpy as np
 import pytest
 import torch
@@ -78,16 +75,31 @@ def test_the_team_is_torchs_own():
     assert threads._torch_team() is not None
 
 
-def test_machine_code_older_than_any_source_is_removed(tmp_path):
-    """numba itself would keep it as long as the entry point's own file is unchanged."""
-    cache = tmp_path / "__pycache__"
-    cache.mkdir()
-    for name, age in (("entry.py", 300), ("loops.py", 100)):
-        (tmp_path / name).write_text("")
-        os.utime(tmp_path / name, (time.time() - age,) * 2)
-    files = {"old.nbi": 200, "old.1.nbc": 200, "new.nbi": 50, "entry.cpython.pyc": 400}
-    for name, age in files.items():
-        (cache / name).write_text("")
-        os.utime(cache / name, (time.time() - age,) * 2)
-    threads.remove_older_code(tmp_path)
-    assert sorted(path.name for path in cache.iterdir()) == ["entry.cpython.pyc", "new.nbi"]
+def test_kept_machine_code_is_named_by_all_that_is_compiled_in(monkeypatch, tmp_path):
+    """numba itself would use it as long as the entry point's own file is unchanged."""
+    for name in ("threads.py", "loops.py"):
+        (tmp_path / name).write_text("before")
+    monkeypatch.setattr(threads, "__file__", str(tmp_path / "threads.py"))
+    digests = [threads._digest_of_sources()]
+    (tmp_path / "loops.py").write_text("behind")
+    digests.append(threads._digest_of_sources())
+    monkeypatch.setattr(threads, "processor_features", lambda: "+other")
+    digests.append(threads._digest_of_sources())
+    assert len(set(digests)) == 3
+    assert threads.compile_entry(_nothing)._pyfunc.__qualname__ == f"_nothing_{threads.DIGEST}"
+
+
+def _nothing(data):
+    pass
+
+
+def test_without_a_folder_for_machine_code_it_is_compiled_and_said(monkeypatch, caplog):
+    def cfunc(signature, cache=False):
+        if cache:
+            raise RuntimeError("cannot cache function 'f': no locator available")
+        return lambda function: "compiled"
+
+    monkeypatch.setattr(threads, "cfunc", cfunc)
+    threads._warn_of_no_folder.cache_clear()
+    assert threads.compile_entry.__wrapped__(_nothing) == "compiled"
+    assert "NUMBA_CACHE_DIR" in caplog.text

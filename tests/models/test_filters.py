@@ -14,7 +14,7 @@ from torch.testing import assert_close
 
 from gnnpack.kernels import ROWS
 from gnnpack.models import Readout, SchNet, Tabulated, schnet_from_pyg, schnet_to_pyg
-from gnnpack.models.filters import FilterGrid, filter_choice
+from gnnpack.models.filters import FilterGrid, filter_choice, filter_error
 from gnnpack.models.layers import Gaussians, Interaction, envelope
 
 ORDERS = sorted(ROWS)
@@ -349,3 +349,34 @@ def test_filter_choices():
 def test_impossible_filters_are_refused_with_the_cure(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_the_check_of_filters_takes_no_distance_and_hides_no_nan():
+    model = make_model("tabulated")
+    assert filter_error(model, torch.empty(0, dtype=torch.float64)) == 0
+    some = torch.linspace(0.5, 2.5, 9_000, dtype=torch.float64)
+    assert 0 < filter_error(model, some) < 1
+    with torch.no_grad():
+        model.interactions[0].filter_network[2].weight[0, 0] = float("nan")
+    assert math.isnan(filter_error(model, some))
+
+
+def test_an_update_has_the_same_bits_for_any_number_of_threads():
+    """Compiled and plain parts together: what a seed promises."""
+    batch, before, found = batch_of(make_source(40)), torch.get_num_threads(), []
+    try:
+        for number in (1, 2, 3):
+            torch.set_num_threads(number)
+            torch.manual_seed(4)
+            model = SchNet(100, 2, 25, 6.0, filter="tabulated")
+            optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+            for _ in range(2):
+                optimizer.zero_grad()
+                model(batch).square().mean().backward()
+                optimizer.step()
+            found.append([p.detach().clone() for p in model.parameters()])
+    finally:
+        torch.set_num_threads(before)
+    for other in found[1:]:
+        for one, two in zip(found[0], other):
+            assert torch.equal(one, two)

@@ -94,7 +94,10 @@ def _measure(
     machine, roof = measure_machine(atoms, settings.hidden_channels, repeats)
     size = settings.batch_size[0]
     # Batches that the training split cuts to one size are one table.
-    different = list({len(batch.source.rows): batch for batch in reversed(batches)}.values())[::-1]
+    by_size: dict[int, Batch] = {}
+    for batch in batches:
+        by_size.setdefault(len(batch.source.rows), batch)
+    different = list(by_size.values())
     # As a run has it: both for our rows and for those of others.
     keep_freed_memory()
     measures: dict[str, Callable[[], Sequence[Section]]] = {

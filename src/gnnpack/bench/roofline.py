@@ -81,8 +81,8 @@ def _products(atoms: int, channels: int) -> Mapping[str, Callable[[], Tensor]]:
 
 
 def _compiled_product(atoms: int, channels: int) -> Callable[[], Tensor]:
-    from gnnpack.kernels.cpu_products import WIDTH, product
+    from gnnpack.kernels.cpu_products import product, whole_vectors
 
-    length = -(-channels // WIDTH) * WIDTH
+    length = whole_vectors(channels)
     x, out = torch.ones(atoms, length), torch.empty(atoms, length)
     return partial(product, x, torch.ones(channels, length), out, channels)

@@ -1,8 +1,8 @@
 """Filter networks at the knots of a grid as compiled loops; import only where numba is present.
 
 A task is a block's network, so no sum is shared between threads. ``kept`` holds, of each network in
-rows of one length whose ends are 0: what its first layer gives for values and slopes, what its
-second layer reads, the softplus's slope at the values, and its weights copied and transposed.
+rows of one length whose ends no sum reads: what its first layer gives for values and slopes, what
+its second layer reads, the softplus's slope at the values, and its weights copied and transposed.
 M knots of K rows, G Gaussians, C channels; X = M K rows: the values of all knots, then slopes.
 """
 

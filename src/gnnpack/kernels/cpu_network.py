@@ -5,7 +5,8 @@ their features lie in its core's cache. In the backward pass each task sums grad
 parameters apart. The number of tasks follows from the batch's shape, so results do not depend on
 the number of threads.
 
-`gnnpack.kernels.network` lays parameters and features out, in rows of one length whose ends are 0.
+`gnnpack.kernels.network` lays parameters and features out, in rows of one length; no sum reads
+their ends.
 A atom slots, F channels of the atoms, C of the convolution, H of the output layer, L blocks.
 """
 
@@ -26,7 +27,7 @@ OF_ELEMENTS, OF_A_BLOCK, OF_OUTPUT = 2, 6, 3
 TABLE, WEIGHT_1, BIAS_1, WEIGHT_2, BIAS_2, NEXT = range(OF_A_BLOCK)
 OUTPUT_BIAS, OUTPUT_WEIGHT, LAST_BIAS = range(OF_OUTPUT)
 
-# Of which all that a block reads and writes lies in a core's second cache.
+# What a block of a hundred channels reads and writes for so many fits a second cache of a megabyte.
 ATOMS_AT_A_TIME = 108
 
 

@@ -10,16 +10,24 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
 
 from gnnpack.kernels.simd import Vector, element_pointer, fused_multiply_add, spread_value
-from gnnpack.kernels.threads import ARGUMENTS, TASKS, compile_entry, next_task, pointer, run
+from gnnpack.kernels.threads import (
+    ARGUMENTS,
+    TASKS,
+    compile_entry,
+    next_task,
+    pointer,
+    processor_features,
+    run,
+)
 
-_WIDE = "avx512f" in {name for name, has in binding.get_host_cpu_features().items() if has}
+_WIDE = "+avx512f" in processor_features().split(",")
 WIDTH = 16 if _WIDE else 8
 """Numbers of a vector."""
 # Rows and most vectors of a tile: 24 sums in 32 registers, or 12 in 16.
@@ -59,7 +67,7 @@ def _tile(num_rows: int, num_vectors: int) -> Any:
             def at_row(base: Any, distance: Any, number: int) -> Any:
                 return builder.add(base, builder.mul(distance, constant(number)))
 
-            def pointer(array: Any, position: int, place: Any, kind: Any) -> Any:
+            def address_of(array: Any, position: int, place: Any, kind: Any) -> Any:
                 place = element_pointer(context, builder, signature.args[position], array, place)
                 return builder.bitcast(place, kind.as_pointer())
 
@@ -74,12 +82,12 @@ def _tile(num_rows: int, num_vectors: int) -> Any:
                 k = loop.index
                 start = builder.add(w_at, builder.mul(k, w_row))
                 columns = [
-                    load(pointer(w, 4, builder.add(start, constant(v * WIDTH)), kind))
+                    load(address_of(w, 4, builder.add(start, constant(v * WIDTH)), kind))
                     for v in range(num_vectors)
                 ]
                 term = builder.add(at, builder.mul(k, step))
                 for r in range(num_rows):
-                    number = load(pointer(x, 0, at_row(term, row, r), kind.element))
+                    number = load(address_of(x, 0, at_row(term, row, r), kind.element))
                     factor = spread_value(builder, number, kind)
                     for v in range(num_vectors):
                         total = builder.load(sums[r, v])
@@ -87,7 +95,7 @@ def _tile(num_rows: int, num_vectors: int) -> Any:
                         builder.store(total, sums[r, v])
             for r, v in places:
                 place = builder.add(at_row(out_at, out_row, r), constant(v * WIDTH))
-                target = pointer(out, 8, place, kind)
+                target = address_of(out, 8, place, kind)
                 stored = builder.store(builder.fadd(load(target), builder.load(sums[r, v])), target)
                 stored.align = vector.dtype.bitwidth // 8
             return context.get_dummy_value()
@@ -99,7 +107,8 @@ def _tile(num_rows: int, num_vectors: int) -> Any:
 
 def _strip(num_rows: int) -> Any:
     """A tile's rows of a product, over all its columns."""
-    widest, three, two, one = (_tile(num_rows, v) for v in (TILE_VECTORS, 3, 2, 1))
+    sizes = TILE_VECTORS, min(3, TILE_VECTORS), 2, 1
+    widest, three, two, one = (_tile(num_rows, v) for v in sizes)
 
     @njit
     def strip(x, at, row, step, w, terms, out, out_row, num_vectors):  # type: ignore[no-untyped-def]

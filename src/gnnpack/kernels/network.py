@@ -22,6 +22,8 @@ MOST_TASKS, ATOMS_OF_A_TASK = 16, 128
 """Tasks of a pass: at most so many threads share it, each task of about so many atom slots."""
 
 TASKS_OF_A_SUM = 32
+MOST_SUM_BYTES = 1 << 26
+"""Of gradients that tasks sum apart: wide layers have fewer tasks."""
 
 
 class Block(NamedTuple):
@@ -54,6 +56,8 @@ def atom_values(
     compiled: bool = True,
 ) -> Tensor:
     """Values of the atoms, (A, 1): blocks from convolution to convolution, and the output.
+
+    The compiled function keeps 5 L + 3 features an atom slot while it runs, gradients or not.
 
     Args:
         z: (A,) int64, rows of ``elements``; packs of one length one after another.
@@ -130,6 +134,19 @@ def _check(shapes: tuple[tuple[int, ...], ...], num_blocks: int) -> None:
     assert list(shapes) == expected, f"parameters are {shapes}; the loops read {expected}"
 
 
+def _check_atoms(z: Tensor, stencil: Stencil, parameters: Sequence[Tensor]) -> None:
+    first, second, offsets, knots, weights = stencil
+    types = [t.dtype for t in (z, offsets, first, second, knots)]
+    assert types == [torch.int64] * 2 + [torch.int32] * 3, f"the loops do not read {types}"
+    num_packs, rows_per_knot = len(offsets) - 1, parameters[2].shape[1]
+    assert num_packs > 0, "atoms lie in packs"
+    assert len(z) % num_packs == 0, "packs have one length"
+    assert weights.shape[1] == 2 * rows_per_knot, "the stencil is of the table's order"
+    least, most = z.aminmax()
+    assert least >= 0, "atoms are rows of elements"
+    assert most < len(parameters[0]), "atoms are rows of elements"
+
+
 class _Compiled(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -137,14 +154,15 @@ class _Compiled(torch.autograd.Function):
     ) -> Tensor:
         from gnnpack.kernels import cpu_network, threads
 
-        assert z.dtype == torch.int64, "the loops read int64 elements"
+        _check_atoms(z, stencil, parameters)
         layout = _layout(tuple(tuple(p.shape) for p in parameters), num_blocks)
         rows, turned = _copy(layout, [p.contiguous() for p in parameters])
         A, num_packs = len(z), len(stencil.offsets) - 1
         kept = rows.new_empty(5 * num_blocks + 3, A, layout.length)
         values = rows.new_empty(A, 1)
         ctx.layout, ctx.shapes = layout, [p.shape for p in parameters]
-        ctx.num_tasks = max(1, min(MOST_TASKS, A // ATOMS_OF_A_TASK, num_packs))
+        fitting = MOST_SUM_BYTES // (rows.numel() * rows.element_size())
+        ctx.num_tasks = max(1, min(MOST_TASKS, A // ATOMS_OF_A_TASK, num_packs, fitting))
         places = [t.contiguous() for t in (z, *stencil)]
         ctx.save_for_backward(rows, turned, *places, kept)
         numbers = _numbers(layout, ctx.to_save)

@@ -116,6 +116,7 @@ def fused_multiply_add(builder: Any, x: Any, y: Any, z: Any) -> Any:
 
 def element_pointer(context: Any, builder: Any, array_type: Any, array: Any, place: Any) -> Any:
     """Address of a C-contiguous array's number ``place``, counted from its start."""
+    assert array_type.layout == "C", "numbers are counted as if rows lay one after another"
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [place])
 
 

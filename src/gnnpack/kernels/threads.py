@@ -9,18 +9,23 @@ Where that library cannot be found (other platforms link others), Python threads
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
+import hashlib
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 import torch
 from llvmlite import ir
 from numba import cfunc, types
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
+
+log = logging.getLogger(__name__)
 
 NEXT, TASKS, ARGUMENTS = 0, 1, 2
 """Places in the numbers an entry point receives: next task, number of tasks, first argument."""
@@ -48,28 +53,46 @@ def pointer(typing_context, address):  # type: ignore[no-untyped-def]
     return types.voidptr(types.int64), generate
 
 
+def processor_features() -> str:
+    """What numba compiles for, e.g. ``+avx512f,...``; `NUMBA_CPU_FEATURES` changes it."""
+    features: str = cpu_target.target_context.codegen().magic_tuple()[2]
+    return features
+
+
+def _digest_of_sources() -> str:
+    found = hashlib.sha256(processor_features().encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        found.update(source.read_bytes())
+    return found.hexdigest()[:12]
+
+
+# numba keeps machine code by the entry point's own file alone, but other files are compiled in. So
+# their content is part of its name.
+DIGEST = _digest_of_sources()
+
+
 @lru_cache(maxsize=None)
 def compile_entry(function: Any) -> Any:
     """An entry point from a function of a module; compiled when first needed, for all processes."""
-    _forget_older_code()
-    return cfunc("void(voidptr)", cache=True)(function)
+    code = function.__code__, function.__globals__, function.__name__
+    named = FunctionType(*code, function.__defaults__, function.__closure__)
+    named.__module__ = function.__module__
+    named.__qualname__ = f"{function.__qualname__}_{DIGEST}"
+    try:
+        return cfunc("void(voidptr)", cache=True)(named)
+    except RuntimeError as error:
+        if "cannot cache" not in str(error):
+            raise
+        _warn_of_no_folder()
+        return cfunc("void(voidptr)")(named)
 
 
 @lru_cache(maxsize=None)
-def _forget_older_code() -> None:
-    remove_older_code(Path(__file__).parent)
-
-
-def remove_older_code(folder: Path) -> None:
-    """Remove machine code that numba keeps, where it is older than any source file of ``folder``.
-
-    numba compares it with the entry point's own file alone; other files are compiled in.
-    """
-    newest = max(source.stat().st_mtime for source in folder.glob("*.py"))
-    for code in (folder / "__pycache__").glob("*.nb[ic]"):
-        with contextlib.suppress(OSError):  # another process was first, or nobody may
-            if code.stat().st_mtime < newest:
-                code.unlink()
+def _warn_of_no_folder() -> None:
+    log.warning(
+        "No folder to keep compiled kernels in, so every process compiles them anew: set "
+        "NUMBA_CACHE_DIR to one that can be written."
+    )
 
 
 def run(entry: Any, num_tasks: int, *arguments: int) -> None:

@@ -138,7 +138,7 @@ def filter_error(model: Any, distances: Tensor) -> float:
     double = copy.deepcopy(model.interactions).to(device="cpu", dtype=torch.float64)
     gaussians = copy.deepcopy(model.gaussians).to(device="cpu", dtype=torch.float64)
     evenly = torch.linspace(0, grid.cutoff, 1000, dtype=torch.float64)
-    largest = 0.0
+    errors = [torch.zeros((), dtype=torch.float64)]
     for table, block in zip(grid.tables(double), double):
 
         def exact(at: Tensor, block: Any = block) -> Tensor:
@@ -147,8 +147,8 @@ def filter_error(model: Any, distances: Tensor) -> float:
             )
             return values
 
-        size = float(exact(evenly).square().mean().sqrt())
-        for some in torch.split(distances, DISTANCES_AT_A_TIME):
-            difference = float((grid.filters(table, some) - exact(some)).abs().max())
-            largest = max(largest, difference / size)
-    return largest
+        size = exact(evenly).square().mean().sqrt()
+        parts = torch.split(distances, DISTANCES_AT_A_TIME) if len(distances) else ()
+        errors += [(grid.filters(table, at) - exact(at)).abs().max() / size for at in parts]
+    # Not Python's max, which loses NaN.
+    return float(torch.stack(errors).max())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any, Callable, Iterable, Mapping, Optional, Sequence
 
 import pytorch_lightning as pl
@@ -20,6 +21,8 @@ MakeSchedule = Callable[..., Optional[Mapping[str, Any]]]
 
 # Reading a loss from a GPU waits for it; on a CPU every one is read.
 READ_LOSS_EVERY = 50
+# Seconds after which a progress bar's loss is old.
+SHOW_EVERY = 1.0
 
 
 class MoleculeRegression(pl.LightningModule):
@@ -57,6 +60,7 @@ class MoleculeRegression(pl.LightningModule):
         self._test_true = CatMetric()
         self.test_values: tuple[Tensor, Tensor] | None = None
         self._update_loss = torch.zeros(())
+        self._shown = 0.0
 
     def forward(self, batch: PackBatch) -> Tensor:
         prediction: Tensor = self.model(batch)
@@ -82,6 +86,7 @@ class MoleculeRegression(pl.LightningModule):
         loss, self._update_loss = self._update_loss, torch.zeros_like(self._update_loss)
         if not self._is_shown():
             return
+        self._shown = time.monotonic()
         several = self.trainer.world_size > 1
         self.log("train/loss", loss, prog_bar=True, sync_dist=several, reduce_fx="sum")
         self.log("updates", float(self.trainer.global_step))
@@ -89,9 +94,12 @@ class MoleculeRegression(pl.LightningModule):
 
     def _is_shown(self) -> bool:
         """Whether anyone sees this update's figures: Lightning takes a good while to log them."""
-        trainer = self.trainer
+        trainer, update = self.trainer, self.trainer.global_step + 1
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
-        return trainer.is_last_batch or (every > 0 and (trainer.global_step + 1) % every == 0)
+        last = trainer.is_last_batch or trainer.should_stop or update == trainer.max_steps
+        # Ranks log together, and their clocks differ.
+        waited = trainer.world_size == 1 and time.monotonic() > self._shown + SHOW_EVERY
+        return last or waited or (every > 0 and update % every == 0)
 
     def _refuse_nan(self, loss: Tensor, batch_idx: int) -> None:
         seldom = loss.device.type != "cpu" and batch_idx % READ_LOSS_EVERY
