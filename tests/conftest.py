@@ -92,3 +92,11 @@ def compose(tmp_path, monkeypatch):
             return hydra_compose("config", list(overrides))
 
     return compose
+
+
+@pytest.fixture
+def torch_threads():
+    """Sets torch's number of threads; the test's end sets it back."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)

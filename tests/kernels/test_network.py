@@ -301,13 +301,6 @@ def test_nothing_is_read_before_it_is_written(order):
     assert_equal(found, expected)
 
 
-@pytest.fixture
-def torch_threads():
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("python_threads", [False, True])
 @pytest.mark.parametrize("order", ORDERS)
 def test_the_number_of_threads_changes_no_bit(order, python_threads, monkeypatch, torch_threads):

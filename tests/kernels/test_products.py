@@ -122,13 +122,6 @@ def test_a_row_has_the_same_bits_whichever_tile_it_falls_into():
         np.testing.assert_array_equal(out, whole[13 - rows :])
 
 
-@pytest.fixture
-def torch_threads():
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("python_threads", [False, True])
 @pytest.mark.parametrize("num_rows", [0, 1, 5, 16, 100, 331])
 def test_a_product_on_threads_is_the_same_for_any_number_of_them(

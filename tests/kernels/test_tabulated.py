@@ -61,13 +61,6 @@ def plain(features: Tensor, table: Tensor, stencil: Stencil):
     return results(features, table, stencil, compiled=False)
 
 
-@pytest.fixture
-def torch_threads():
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("channels", CHANNELS)
 @given(seed=st.integers(0, 500), packer=st.sampled_from(PACKERS), num_knots=st.integers(2, 40))

@@ -29,13 +29,6 @@ def counting():
     return entry
 
 
-@pytest.fixture
-def torch_threads():
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("python_threads", [False, True])
 @pytest.mark.parametrize("num_threads", [1, 2, 3, 8])
 @pytest.mark.parametrize("num_tasks", [0, 1, 2, 7, 16, 1000])

@@ -361,22 +361,19 @@ def test_the_check_of_filters_takes_no_distance_and_hides_no_nan():
     assert math.isnan(filter_error(model, some))
 
 
-def test_an_update_has_the_same_bits_for_any_number_of_threads():
+def test_an_update_has_the_same_bits_for_any_number_of_threads(torch_threads):
     """Compiled and plain parts together: what a seed promises."""
-    batch, before, found = batch_of(make_source(40)), torch.get_num_threads(), []
-    try:
-        for number in (1, 2, 3):
-            torch.set_num_threads(number)
-            torch.manual_seed(4)
-            model = SchNet(100, 2, 25, 6.0, filter="tabulated")
-            optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-            for _ in range(2):
-                optimizer.zero_grad()
-                model(batch).square().mean().backward()
-                optimizer.step()
-            found.append([p.detach().clone() for p in model.parameters()])
-    finally:
-        torch.set_num_threads(before)
+    batch, found = batch_of(make_source(40)), []
+    for number in (1, 2, 3):
+        torch_threads(number)
+        torch.manual_seed(4)
+        model = SchNet(100, 2, 25, 6.0, filter="tabulated")
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+        for _ in range(2):
+            optimizer.zero_grad()
+            model(batch).square().mean().backward()
+            optimizer.step()
+        found.append([p.detach().clone() for p in model.parameters()])
     for other in found[1:]:
         for one, two in zip(found[0], other):
             assert torch.equal(one, two)

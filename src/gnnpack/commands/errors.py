@@ -71,10 +71,32 @@ def _unknown_key(key: str) -> str:
             f"There is no setting {key!r} beside shape=auto, which stands for all three limits; "
             "write shape.num_atoms=auto instead."
         )
+    if key in _default_keys():
+        return (
+            f"There is no setting {key!r} beside the others you typed: one of them took its place. "
+            "Leave out one of the two."
+        )
+    options = _options_with(key)
+    if options:
+        return f"There is no setting {key!r} as things are; it goes with {' or '.join(options)}."
     near = [known for known in _default_keys() if known.split(".")[-1] == key.split(".")[-1]]
-    near += difflib.get_close_matches(key, _default_keys(), n=1, cutoff=0.7)
+    groups = {known.partition(".")[0] for known in _default_keys()}
+    near += difflib.get_close_matches(key, [*_default_keys(), *groups], n=1, cutoff=0.7)
     hint = f" Did you mean {' or '.join(dict.fromkeys(near))}?" if near else ""
-    return f"There is no setting {key!r}.{hint} `train --cfg job` prints all settings."
+    return f"There is no setting {key!r}.{hint} `python train.py --cfg job` prints all."
+
+
+def _options_with(key: str) -> list[str]:
+    """Options of the key's config group, e.g. ``accelerator=cpu``, that have the key."""
+    from gnnpack.commands.folders import conf_dir
+
+    group, _, rest = key.partition(".")
+    files = sorted((conf_dir() / group).glob("*.yaml")) if rest else []
+    return [
+        f"{group}={file.stem}"
+        for file in files
+        if rest in _keys_of(OmegaConf.to_container(OmegaConf.load(file), resolve=False))
+    ]
 
 
 def _default_keys() -> list[str]:
@@ -85,7 +107,11 @@ def _default_keys() -> list[str]:
 
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        groups = OmegaConf.to_container(compose("config"), resolve=False)
+        return _keys_of(OmegaConf.to_container(compose("config"), resolve=False))
+
+
+def _keys_of(config: object) -> list[str]:
+    """Names of all values, e.g. ``optimizer.lr``."""
     keys: list[str] = []
 
     def walk(node: object, path: str) -> None:
@@ -95,5 +121,5 @@ def _default_keys() -> list[str]:
         else:
             keys.append(path)
 
-    walk(groups, "")
+    walk(config, "")
     return keys

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import carray, njit
 
-from gnnpack.kernels.cpu_parameters import copy, copy_turned
+from gnnpack.kernels.cpu_parameters import copy
 from gnnpack.kernels.cpu_products import add_outer, add_product
 from gnnpack.kernels.cpu_softplus import value_and_slope
 from gnnpack.kernels.threads import ARGUMENTS, TASKS, next_task, pointer
@@ -44,8 +44,8 @@ def _forward(sizes, knots, parameters, rows, table):  # type: ignore[no-untyped-
     basis, envelope, envelope_slope = knots
     weight_1, bias_1, weight_2, bias_2 = parameters
     first, second, slope, turned_1, turned_2, straight_2 = _kept(rows, sizes)
-    copy_turned(weight_1, turned_1)
-    copy_turned(weight_2, turned_2)
+    copy(weight_1.T, turned_1)
+    copy(weight_2.T, turned_2)
     copy(weight_2, straight_2)
     first[:] = 0
     add_product(basis, G, turned_1, first, C)

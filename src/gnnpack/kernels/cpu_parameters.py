@@ -13,21 +13,11 @@ from gnnpack.kernels.threads import ARGUMENTS, TASKS, next_task, pointer
 
 @njit
 def copy(source, rows):  # type: ignore[no-untyped-def]
-    """A matrix to rows that are longer; their ends become 0."""
+    """A matrix, or a transposed one, to rows that are longer; their ends become 0."""
     width = source.shape[1]
     for r in range(source.shape[0]):
         for c in range(width):
             rows[r, c] = source[r, c]
-        for c in range(width, rows.shape[1]):
-            rows[r, c] = 0
-
-
-@njit
-def copy_turned(source, rows):  # type: ignore[no-untyped-def]
-    width = source.shape[0]
-    for r in range(source.shape[1]):
-        for c in range(width):
-            rows[r, c] = source[c, r]
         for c in range(width, rows.shape[1]):
             rows[r, c] = 0
 
@@ -61,7 +51,7 @@ def copy_entry(data):  # type: ignore[no-untyped-def]
         if first_turned[p] >= 0:
             shape = first_turned[p] + columns[p], S
             turned = carray(pointer(arguments[7]), shape, np.float32)
-            copy_turned(source, turned[first_turned[p] :])
+            copy(source.T, turned[first_turned[p] :])
 
 
 def sum_entry(data):  # type: ignore[no-untyped-def]
