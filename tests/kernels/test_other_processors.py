@@ -25,7 +25,8 @@ def test_products_and_network_are_right_with_vectors_of_eight(tmp_path):
     }
     width = "from gnnpack.kernels.cpu_products import WIDTH; assert WIDTH == 8, WIDTH"
     subprocess.run([sys.executable, "-c", width], env=environment, check=True)
-    files = [str(Path(__file__).with_name(f"test_{name}.py")) for name in ("products", "network")]
+    names = "products", "network", "bf16"
+    files = [str(Path(__file__).with_name(f"test_{name}.py")) for name in names]
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *files]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:]

@@ -18,9 +18,11 @@ FORMS = [
     {"neighbours": "cutoff"},
     {"neighbours": "cutoff", "compiled": False},
     {"neighbours": "dense"},
+    {"neighbours": "knn"},
     {"neighbours": "cutoff", "filter": TABULATED},
     {"neighbours": "cutoff", "filter": TABULATED, "compiled": False},
     {"neighbours": "dense", "filter": TABULATED},
+    {"neighbours": "knn", "filter": TABULATED},
 ]
 
 # All packers with exact filters, whose paths through a pack the tabulated ones share.

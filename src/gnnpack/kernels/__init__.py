@@ -12,9 +12,11 @@ from gnnpack.kernels.filter_table import (
     make_stencil,
     num_knots_for,
 )
+from gnnpack.kernels.nearest import count_cut, nearest_convolution, nearest_neighbours
 from gnnpack.kernels.network import Block, Output, atom_values
 from gnnpack.kernels.pairs import Pairs, find_pairs
-from gnnpack.kernels.softplus import shifted_softplus
+from gnnpack.kernels.softplus import shifted_softplus, stable_softplus
+from gnnpack.kernels.static_graph import in_static_graph, static_graph
 from gnnpack.kernels.tabulated import tabulated_convolution
 
 __all__ = [
@@ -27,15 +29,21 @@ __all__ = [
     "Stencil",
     "atom_values",
     "continuous_filter_convolution",
+    "count_cut",
     "dense_convolution",
     "dense_neighbours",
     "filter_tables",
     "find_pairs",
     "has_numba",
+    "in_static_graph",
     "interpolate",
     "interpolation_weights",
     "make_stencil",
+    "nearest_convolution",
+    "nearest_neighbours",
     "num_knots_for",
     "shifted_softplus",
+    "stable_softplus",
+    "static_graph",
     "tabulated_convolution",
 ]

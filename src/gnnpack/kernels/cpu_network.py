@@ -6,7 +6,7 @@ parameters apart. The number of tasks follows from the batch's shape, so results
 the number of threads.
 
 `gnnpack.kernels.network` lays parameters and features out, in rows of one length; no sum reads
-their ends.
+their ends. With ``bf16``, which is None for float32, dense products are of rounded factors.
 A atom slots, F channels of the atoms, C of the convolution, H of the output layer, L blocks.
 """
 
@@ -15,8 +15,14 @@ from __future__ import annotations
 import numpy as np
 from numba import carray, njit
 
+from gnnpack.kernels.cpu_bf16_products import (
+    multiply,
+    multiply_outer,
+    room_of_factors,
+    weights_at,
+)
 from gnnpack.kernels.cpu_pair_loops import over_channels
-from gnnpack.kernels.cpu_products import WIDTH, add_outer, add_product
+from gnnpack.kernels.cpu_products import WIDTH
 from gnnpack.kernels.cpu_softplus import multiply_and_sum, value_and_slope
 from gnnpack.kernels.threads import ARGUMENTS, TASKS, next_task, pointer
 
@@ -78,7 +84,7 @@ def _dot(x, y):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _forward(cubic, task, z, stencil, parameters, turned, sizes, kept, values):  # type: ignore[no-untyped-def]
+def _forward(cubic, room, task, z, stencil, parameters, turned, sizes, kept, values):  # type: ignore[no-untyped-def]
     """Values of the atoms of a task, and all that the backward pass reads."""
     start, stop, first_pair, last_pair = task
     rows, of_parameter = parameters
@@ -95,18 +101,18 @@ def _forward(cubic, task, z, stencil, parameters, turned, sizes, kept, values): 
         hidden = inner[block, start:stop]
         _fill(hidden, _part(rows, of_parameter, block, BIAS_1)[0])
         weight = _turned(turned, sizes, block, 0)
-        add_product(messages[block, start:stop], C, weight, hidden, F)
+        multiply(messages[block, start:stop], C, weight, hidden, F, room)
         value_and_slope(hidden, slope[block, start:stop])
         out = features[block + 1, start:stop]
         _add_row(out, features[block, start:stop], _part(rows, of_parameter, block, BIAS_2)[0])
-        add_product(hidden, F, _turned(turned, sizes, block, 1), out, F)
+        multiply(hidden, F, _turned(turned, sizes, block, 1), out, F, room)
         behind = ahead[block + 1, start:stop]
         last = block == L - 1
         if last:
             _fill(behind, _part(rows, of_parameter, L, OUTPUT_BIAS)[0])
         else:
             behind[:] = 0
-        add_product(out, F, _turned(turned, sizes, block, 2), behind, H if last else C)
+        multiply(out, F, _turned(turned, sizes, block, 2), behind, H if last else C, room)
     behind = ahead[L, start:stop]
     value_and_slope(behind, slope[L, start:stop])
     weight, bias = (
@@ -137,13 +143,15 @@ def _output_backward(task, grad_values, parameters, sums, sizes, kept, grad_ahea
 
 
 @njit
-def _backward(cubic, task, z, stencil, parameters, sums, sizes, kept, grad_values, room):  # type: ignore[no-untyped-def]
+def _backward(  # type: ignore[no-untyped-def]
+    cubic, room, task, z, stencil, parameters, weights, sums, sizes, kept, grad_values, gradients
+):
     """Add the gradients of all parameters to ``sums``."""
     start, stop, first_pair, last_pair = task
     rows, of_parameter = parameters
     F, C, H, L = sizes
     features, ahead, messages, inner, slope = kept
-    grad_features, grad_inner, grad_messages, grad_ahead = room
+    grad_features, grad_inner, grad_messages, grad_ahead = gradients
     grad = grad_features[start:stop]
     above, of_inner = grad_ahead[start:stop], grad_inner[start:stop]
     of_messages = grad_messages[start:stop]
@@ -151,27 +159,27 @@ def _backward(cubic, task, z, stencil, parameters, sums, sizes, kept, grad_value
     grad[:] = 0
     outputs = H
     for block in range(L - 1, -1, -1):
-        add_product(above, outputs, _part(rows, of_parameter, block, NEXT), grad, F)
+        multiply(above, outputs, _part(weights, of_parameter, block, NEXT), grad, F, room)
         out = features[block + 1, start:stop]
-        add_outer(above, outputs, out, F, _part(sums, of_parameter, block, NEXT))
+        multiply_outer(above, outputs, out, F, _part(sums, of_parameter, block, NEXT), room)
         hidden = inner[block, start:stop]
-        add_outer(grad, F, hidden, F, _part(sums, of_parameter, block, WEIGHT_2))
+        multiply_outer(grad, F, hidden, F, _part(sums, of_parameter, block, WEIGHT_2), room)
         _add_rows_to(_part(sums, of_parameter, block, BIAS_2)[0], grad)
         of_inner[:] = 0
-        add_product(grad, F, _part(rows, of_parameter, block, WEIGHT_2), of_inner, F)
+        multiply(grad, F, _part(weights, of_parameter, block, WEIGHT_2), of_inner, F, room)
         multiply_and_sum(
             of_inner, slope[block, start:stop], _part(sums, of_parameter, block, BIAS_1)[0]
         )
         message = messages[block, start:stop]
-        add_outer(of_inner, F, message, C, _part(sums, of_parameter, block, WEIGHT_1))
+        multiply_outer(of_inner, F, message, C, _part(sums, of_parameter, block, WEIGHT_1), room)
         of_messages[:] = 0
-        add_product(of_inner, F, _part(rows, of_parameter, block, WEIGHT_1), of_messages, C)
+        multiply(of_inner, F, _part(weights, of_parameter, block, WEIGHT_1), of_messages, C, room)
         above[:] = 0
         table = _part(rows, of_parameter, block, TABLE)
         of_table = _part(sums, of_parameter, block, TABLE)
-        gradients = grad_messages, grad_ahead, of_table
         pairs = first_pair, last_pair, C
-        _convolve_back(ahead[block], table, stencil, cubic, *pairs, *gradients)
+        of_pairs = grad_messages, grad_ahead, of_table
+        _convolve_back(ahead[block], table, stencil, cubic, *pairs, *of_pairs)
         outputs = C
     elements, firsts = sums[: of_parameter[1]], sums[of_parameter[1] : of_parameter[2]]
     for a in range(start, stop):
@@ -180,7 +188,7 @@ def _backward(cubic, task, z, stencil, parameters, sums, sizes, kept, grad_value
 
 
 @njit
-def _arrays(numbers):  # type: ignore[no-untyped-def]
+def _arrays(numbers, bf16):  # type: ignore[no-untyped-def]
     """What both passes read; the order is that of `network._numbers`."""
     P, N, E, S = numbers[0], numbers[1], numbers[2], numbers[3]
     F, C, H, L, K = numbers[4], numbers[5], numbers[6], numbers[7], numbers[8]
@@ -197,7 +205,10 @@ def _arrays(numbers):  # type: ignore[no-untyped-def]
     return (
         (F, C, H, L),
         (rows, of_parameter),
-        carray(pointer(numbers[11]), (L * (C + 2 * F), S), np.float32),
+        (
+            weights_at(numbers[10], rows.shape, bf16),
+            weights_at(numbers[11], (L * (C + 2 * F), S), bf16),
+        ),
         carray(pointer(numbers[12]), A, np.int64),
         stencil,
         carray(pointer(numbers[15]), P + 1, np.int64),
@@ -213,18 +224,24 @@ def _arrays(numbers):  # type: ignore[no-untyped-def]
 
 
 @njit
+def _packs_at_a_time(num_slots):  # type: ignore[no-untyped-def]
+    return max(1, ATOMS_AT_A_TIME // num_slots)
+
+
+@njit
 def _spans(number, num_tasks, num_packs, num_slots):  # type: ignore[no-untyped-def]
     """First and last pack of a task, and how many packs of it go through the network at a time."""
     start, stop = num_packs * number // num_tasks, num_packs * (number + 1) // num_tasks
-    return start, stop, max(1, ATOMS_AT_A_TIME // num_slots)
+    return start, stop, _packs_at_a_time(num_slots)
 
 
 @njit(error_model="numpy")
-def _forward_tasks(data, cubic):  # type: ignore[no-untyped-def]
+def _forward_tasks(data, cubic, bf16):  # type: ignore[no-untyped-def]
     numbers = carray(data, 32, np.int64)
     arguments, num_tasks = numbers[ARGUMENTS:], numbers[TASKS]
     P, N = arguments[0], arguments[1]
-    sizes, parameters, turned, z, stencil, offsets, kept, values = _arrays(arguments)
+    sizes, parameters, weights, z, stencil, offsets, kept, values = _arrays(arguments, bf16)
+    room = room_of_factors(_packs_at_a_time(N) * N, parameters[0].shape[1], bf16)
     while True:
         number = next_task(data)
         if number >= num_tasks:
@@ -233,20 +250,21 @@ def _forward_tasks(data, cubic):  # type: ignore[no-untyped-def]
         for pack in range(start, stop, step):
             end = min(stop, pack + step)
             span = pack * N, end * N, offsets[pack], offsets[end]
-            _forward(cubic, span, z, stencil, parameters, turned, sizes, kept, values)
+            _forward(cubic, room, span, z, stencil, parameters, weights[1], sizes, kept, values)
 
 
 @njit(error_model="numpy")
-def _backward_tasks(data, cubic):  # type: ignore[no-untyped-def]
+def _backward_tasks(data, cubic, bf16):  # type: ignore[no-untyped-def]
     numbers = carray(data, 32, np.int64)
     arguments, num_tasks = numbers[ARGUMENTS:], numbers[TASKS]
     P, N = arguments[0], arguments[1]
-    sizes, parameters, _, z, stencil, offsets, kept, grad_values = _arrays(arguments)
+    sizes, parameters, weights, z, stencil, offsets, kept, grad_values = _arrays(arguments, bf16)
     rows = parameters[0]
     sums = carray(pointer(arguments[20]), (num_tasks, rows.shape[0], rows.shape[1]), np.float32)
     shape = 4, len(z), rows.shape[1]
-    gradients = carray(pointer(arguments[21]), shape, np.float32)
-    room = gradients[0], gradients[1], gradients[2], gradients[3]
+    of_atoms = carray(pointer(arguments[21]), shape, np.float32)
+    gradients = of_atoms[0], of_atoms[1], of_atoms[2], of_atoms[3]
+    room = room_of_factors(_packs_at_a_time(N) * N, rows.shape[1], bf16)
     while True:
         number = next_task(data)
         if number >= num_tasks:
@@ -256,27 +274,52 @@ def _backward_tasks(data, cubic):  # type: ignore[no-untyped-def]
         for pack in range(start, stop, step):
             end = min(stop, pack + step)
             span = pack * N, end * N, offsets[pack], offsets[end]
-            _backward(
-                cubic, span, z, stencil, parameters, sums[number], sizes, kept, grad_values, room
-            )
+            places = span, z, stencil, parameters, weights[0], sums[number], sizes
+            _backward(cubic, room, *places, kept, grad_values, gradients)
 
 
 def _linear_forward(data):  # type: ignore[no-untyped-def]
-    _forward_tasks(data, None)
+    _forward_tasks(data, None, None)
 
 
 def _linear_backward(data):  # type: ignore[no-untyped-def]
-    _backward_tasks(data, None)
+    _backward_tasks(data, None, None)
 
 
 def _cubic_forward(data):  # type: ignore[no-untyped-def]
-    _forward_tasks(data, True)
+    _forward_tasks(data, True, None)
 
 
 def _cubic_backward(data):  # type: ignore[no-untyped-def]
-    _backward_tasks(data, True)
+    _backward_tasks(data, True, None)
 
 
-FORWARD = {1: _linear_forward, 2: _cubic_forward}
-"""By rows a knot; an entry point is compiled when it is first needed."""
-BACKWARD = {1: _linear_backward, 2: _cubic_backward}
+def _linear_forward_bf16(data):  # type: ignore[no-untyped-def]
+    _forward_tasks(data, None, True)
+
+
+def _linear_backward_bf16(data):  # type: ignore[no-untyped-def]
+    _backward_tasks(data, None, True)
+
+
+def _cubic_forward_bf16(data):  # type: ignore[no-untyped-def]
+    _forward_tasks(data, True, True)
+
+
+def _cubic_backward_bf16(data):  # type: ignore[no-untyped-def]
+    _backward_tasks(data, True, True)
+
+
+FORWARD = {
+    (1, False): _linear_forward,
+    (2, False): _cubic_forward,
+    (1, True): _linear_forward_bf16,
+    (2, True): _cubic_forward_bf16,
+}
+"""By rows a knot, and whether factors are rounded to bfloat16; compiled when first needed."""
+BACKWARD = {
+    (1, False): _linear_backward,
+    (2, False): _cubic_backward,
+    (1, True): _linear_backward_bf16,
+    (2, True): _cubic_backward_bf16,
+}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import carray, njit
 
+from gnnpack.kernels.cpu_bf16 import pair_rows_in_place
 from gnnpack.kernels.threads import ARGUMENTS, TASKS, next_task, pointer
 
 
@@ -33,8 +34,12 @@ def _layout(numbers):  # type: ignore[no-untyped-def]
     )
 
 
-def copy_entry(data):  # type: ignore[no-untyped-def]
-    """Copy parameters from their addresses (n,); a task copies one."""
+@njit
+def _copy_parameters(data, bf16):  # type: ignore[no-untyped-def]
+    """Copy parameters from their addresses (n,); a task copies one.
+
+    With bf16, which is None for float32, pairs of rows of dense weights lie where these were.
+    """
     numbers = carray(data, 16, np.int64)
     arguments, num_tasks = numbers[ARGUMENTS:], numbers[TASKS]
     n, S = arguments[0], arguments[1]
@@ -51,7 +56,21 @@ def copy_entry(data):  # type: ignore[no-untyped-def]
         if first_turned[p] >= 0:
             shape = first_turned[p] + columns[p], S
             turned = carray(pointer(arguments[7]), shape, np.float32)
-            copy(source.T, turned[first_turned[p] :])
+            of_weight = turned[first_turned[p] :]
+            copy(source.T, of_weight)
+            if bf16 is not None:
+                pair_rows_in_place(rows[first_row[p] : first_row[p + 1]])
+                pair_rows_in_place(of_weight)
+
+
+def copy_entry(data):  # type: ignore[no-untyped-def]
+    """Parameters in rows, float32."""
+    _copy_parameters(data, None)
+
+
+def copy_entry_bf16(data):  # type: ignore[no-untyped-def]
+    """Parameters in rows, dense weights as pairs of bfloat16 numbers."""
+    _copy_parameters(data, True)
 
 
 def sum_entry(data):  # type: ignore[no-untyped-def]

@@ -3,6 +3,7 @@
 For a few hundred rows that lie in a core's cache anyway, and layers of some hundred channels: the
 result is made in tiles that stay in registers (Goto and van de Geijn 2008, doi
 10.1145/1356052.1356053, without the packing that larger matrices need).
+Factors are float32, or both are pairs of bfloat16 numbers as `cpu_bf16` makes them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
 
+from gnnpack.kernels.cpu_bf16 import add_products_of_pairs
 from gnnpack.kernels.simd import Vector, element_pointer, fused_multiply_add, spread_value
 from gnnpack.kernels.threads import (
     ARGUMENTS,
@@ -47,17 +49,19 @@ def _tile(num_rows: int, num_vectors: int) -> Any:
     out[r, c] += sum over k < terms of x[r, k] * w[k, c] for num_rows rows and num_vectors * WIDTH
     columns. ``at`` is the first number's place in an array, ``row`` and ``step`` from one row and
     one k to the next; columns of ``w`` and ``out`` lie together. Nothing checks an array's end.
+    ``x`` and ``w`` of int32 hold pairs of bfloat16 numbers, and a k is a pair.
     """
 
     @intrinsic
     def add(typing_context, x, at, row, step, w, w_at, w_row, terms, out, out_at, out_row):  # type: ignore[no-untyped-def]
         index = types.intp
         signature = types.void(x, index, index, index, w, index, index, index, out, index, index)
-        vector = Vector(x.dtype, WIDTH)
+        vector, factors = Vector(out.dtype, WIDTH), Vector(x.dtype, WIDTH)
+        multiply_add = add_products_of_pairs if x.dtype == types.int32 else fused_multiply_add
 
         def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             x, at, row, step, w, w_at, w_row, terms, out, out_at, out_row = arguments
-            kind = context.get_data_type(vector)
+            kind, of_factors = context.get_data_type(vector), context.get_data_type(factors)
             places = [(r, v) for r in range(num_rows) for v in range(num_vectors)]
             sums = {place: cgutils.alloca_once(builder, kind) for place in places}
 
@@ -82,16 +86,16 @@ def _tile(num_rows: int, num_vectors: int) -> Any:
                 k = loop.index
                 start = builder.add(w_at, builder.mul(k, w_row))
                 columns = [
-                    load(address_of(w, 4, builder.add(start, constant(v * WIDTH)), kind))
+                    load(address_of(w, 4, builder.add(start, constant(v * WIDTH)), of_factors))
                     for v in range(num_vectors)
                 ]
                 term = builder.add(at, builder.mul(k, step))
                 for r in range(num_rows):
-                    number = load(address_of(x, 0, at_row(term, row, r), kind.element))
-                    factor = spread_value(builder, number, kind)
+                    number = load(address_of(x, 0, at_row(term, row, r), of_factors.element))
+                    factor = spread_value(builder, number, of_factors)
                     for v in range(num_vectors):
                         total = builder.load(sums[r, v])
-                        total = fused_multiply_add(builder, factor, columns[v], total)
+                        total = multiply_add(builder, factor, columns[v], total)
                         builder.store(total, sums[r, v])
             for r, v in places:
                 place = builder.add(at_row(out_at, out_row, r), constant(v * WIDTH))
@@ -155,9 +159,10 @@ def _add(x, row, step, w, terms, out, num_rows, columns):  # type: ignore[no-unt
 
 @njit
 def add_product(x, terms, w, out, columns):  # type: ignore[no-untyped-def]
-    """out[:, :columns] += x[:, :terms] w[:terms, :columns], all in rows of one length.
+    """out[:, :columns] += x[:, :terms] w[:terms, :columns]; pairs count as one term.
 
-    The length is a multiple of `WIDTH`; so many columns are written that vectors are whole.
+    Rows of w and out have one length, a multiple of `WIDTH`; so many columns are written that
+    vectors are whole.
     """
     _add(x, x.shape[1], 1, w, terms, out, len(out), columns)
 

@@ -23,17 +23,28 @@ def dense_neighbours(
     pos: Tensor, molecule_slot: Tensor, atom_mask: Tensor, cutoff: float
 ) -> DenseNeighbours:
     """Distances and neighbour mask of all slots; arguments as for `find_pairs`."""
-    N = pos.shape[1]
+    square, near = squared_distances(pos, molecule_slot, atom_mask, cutoff)
+    return DenseNeighbours(distances(square, near), near.to(pos.dtype))
+
+
+def squared_distances(
+    pos: Tensor, molecule_slot: Tensor, atom_mask: Tensor, cutoff: float
+) -> tuple[Tensor, Tensor]:
+    """Squared distances of all slots (P, N, N), Å^2, and whether they are neighbours, bool."""
     difference = pos[:, :, None, :] - pos[:, None, :, :]
     same = molecule_slot[:, :, None] == molecule_slot[:, None, :]
     real = atom_mask[:, :, None] & atom_mask[:, None, :]
-    other = ~torch.eye(N, dtype=torch.bool, device=pos.device)
+    slot = torch.arange(pos.shape[1], device=pos.device)
     square = difference.square().sum(-1)
-    near = same & real & other & (square < cutoff * cutoff)
+    near = same & real & (slot[:, None] != slot) & (square < cutoff * cutoff)
+    return square, near
+
+
+def distances(square: Tensor, near: Tensor) -> Tensor:
+    """Roots of squared distances, and 0 where no neighbour is; any shape."""
     # Masked before the root, whose slope at 0 (filler, atoms that coincide) is infinite.
     apart = near & (square > 0)
-    distance = torch.where(apart, square, torch.ones_like(square)).sqrt()
-    return DenseNeighbours(distance * apart, near.to(pos.dtype))
+    return torch.where(apart, square, torch.ones_like(square)).sqrt() * apart
 
 
 def dense_convolution(features: Tensor, filters: Tensor, weight: Tensor) -> Tensor:

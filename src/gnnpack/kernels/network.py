@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from gnnpack.kernels.compiled import serves
+from gnnpack.kernels.compiled import has_bf16, serves
+from gnnpack.kernels.cpu_bf16_reference import rounded_linear
 from gnnpack.kernels.filter_table import Stencil
 from gnnpack.kernels.softplus import shifted_softplus
 from gnnpack.kernels.tabulated import tabulated_convolution
@@ -54,6 +55,7 @@ def atom_values(
     output: Output,
     *,
     compiled: bool = True,
+    bf16: bool = False,
 ) -> Tensor:
     """Values of the atoms, (A, 1): blocks from convolution to convolution, and the output.
 
@@ -67,20 +69,24 @@ def atom_values(
         blocks: one or more.
         compiled: one compiled function where it serves (float32 on a CPU with numba, no gradient
             in the distances); False is the plain-torch reference.
+        bf16: products over the atoms' channels, in both passes, are of factors rounded to bfloat16,
+            but the last layer's, which has one output; all sums and the rest are float32. Compiled
+            for processors with AVX-512 BF16 alone.
     """
     parameters = [elements, first, *(t for block in blocks for t in block), *output]
     distances_move = torch.is_grad_enabled() and stencil.weights.requires_grad
     # Without atoms there are no packs to share out.
     takes = compiled and len(z) > 0 and not distances_move
     if takes and serves(stencil.weights, *parameters):
-        values: Tensor = _Compiled.apply(z, stencil, len(blocks), *parameters)  # type: ignore[no-untyped-call]
+        values: Tensor = _Compiled.apply(z, stencil, len(blocks), bf16, *parameters)  # type: ignore[no-untyped-call]
         return values
+    linear = rounded_linear if bf16 else F.linear
     features, ahead = F.embedding(z, elements), F.embedding(z, first)
     for table, weight_1, bias_1, weight_2, bias_2, next_weight in blocks:
         messages = tabulated_convolution(ahead, table, stencil, compiled=compiled)
-        inner = shifted_softplus(F.linear(messages, weight_1, bias_1))
-        features = features + F.linear(inner, weight_2, bias_2)
-        ahead = F.linear(features, next_weight)
+        inner = shifted_softplus(linear(messages, weight_1, bias_1))
+        features = features + linear(inner, weight_2, bias_2)
+        ahead = linear(features, next_weight)
     return F.linear(shifted_softplus(ahead + output.bias), output.weight, output.last_bias)
 
 
@@ -150,23 +156,24 @@ def _check_atoms(z: Tensor, stencil: Stencil, parameters: Sequence[Tensor]) -> N
 class _Compiled(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, z: Tensor, stencil: Stencil, num_blocks: int, *parameters: Tensor
+        ctx: Any, z: Tensor, stencil: Stencil, num_blocks: int, bf16: bool, *parameters: Tensor
     ) -> Tensor:
         from gnnpack.kernels import cpu_network, threads
 
+        assert not bf16 or has_bf16(), "the compiler knows no instruction to multiply bfloat16 by"
         _check_atoms(z, stencil, parameters)
         layout = _layout(tuple(tuple(p.shape) for p in parameters), num_blocks)
-        rows, turned = _copy(layout, [p.contiguous() for p in parameters])
+        rows, turned = _copy(layout, [p.contiguous() for p in parameters], bf16)
         A, num_packs = len(z), len(stencil.offsets) - 1
         kept = rows.new_empty(5 * num_blocks + 3, A, layout.length)
         values = rows.new_empty(A, 1)
-        ctx.layout, ctx.shapes = layout, [p.shape for p in parameters]
+        ctx.layout, ctx.shapes, ctx.bf16 = layout, [p.shape for p in parameters], bf16
         fitting = MOST_SUM_BYTES // (rows.numel() * rows.element_size())
         ctx.num_tasks = max(1, min(MOST_TASKS, A // ATOMS_OF_A_TASK, num_packs, fitting))
         places = [t.contiguous() for t in (z, *stencil)]
         ctx.save_for_backward(rows, turned, *places, kept)
         numbers = _numbers(layout, ctx.to_save)
-        entry = threads.compile_entry(cpu_network.FORWARD[layout.rows_per_knot])
+        entry = threads.compile_entry(cpu_network.FORWARD[layout.rows_per_knot, bf16])
         threads.run(entry, ctx.num_tasks, *numbers, values.data_ptr())
         return values
 
@@ -181,11 +188,12 @@ class _Compiled(torch.autograd.Function):
         room = kept.new_empty(4, *kept.shape[1:])
         addresses = (t.data_ptr() for t in (grad, sums, room))
         numbers = _numbers(ctx.layout, saved)
-        entry = threads.compile_entry(cpu_network.BACKWARD[ctx.layout.rows_per_knot])
+        entry = threads.compile_entry(cpu_network.BACKWARD[ctx.layout.rows_per_knot, ctx.bf16])
         threads.run(entry, ctx.num_tasks, *numbers, *addresses)
         gradients = _sum(ctx.layout, sums, ctx.shapes)
-        needed = ctx.needs_input_grad[3:]
-        return (None, None, None, *(g if need else None for g, need in zip(gradients, needed)))
+        needed = ctx.needs_input_grad[4:]
+        given = (g if need else None for g, need in zip(gradients, needed))
+        return (None, None, None, None, *given)
 
 
 def _numbers(layout: _Layout, saved: Sequence[Tensor]) -> list[int]:
@@ -196,7 +204,7 @@ def _numbers(layout: _Layout, saved: Sequence[Tensor]) -> list[int]:
     return [*sizes, layout.first_row.ctypes.data, *(t.data_ptr() for t in saved)]
 
 
-def _copy(layout: _Layout, parameters: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+def _copy(layout: _Layout, parameters: Sequence[Tensor], bf16: bool) -> tuple[Tensor, Tensor]:
     """All parameters in rows, and the dense layers' weights transposed."""
     from gnnpack.kernels import cpu_parameters, threads
 
@@ -205,7 +213,9 @@ def _copy(layout: _Layout, parameters: Sequence[Tensor]) -> tuple[Tensor, Tensor
     places = np.array([p.data_ptr() for p in parameters], dtype=np.int64)
     numbers = len(parameters), layout.length, *layout.addresses, places.ctypes.data
     addresses = rows.data_ptr(), turned.data_ptr()
-    entry = threads.compile_entry(cpu_parameters.copy_entry)
+    entry = threads.compile_entry(
+        cpu_parameters.copy_entry_bf16 if bf16 else cpu_parameters.copy_entry
+    )
     threads.run(entry, len(parameters), *numbers, *addresses)
     return rows, turned
 

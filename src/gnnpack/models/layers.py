@@ -72,6 +72,11 @@ def linear(num_inputs: int, num_outputs: int, *, bias: bool = True) -> nn.Linear
     return layer
 
 
+def at_least_single(dtype: torch.dtype) -> torch.dtype:
+    """float64 for float64, float32 for all narrower types."""
+    return dtype if dtype == torch.float64 else torch.float32
+
+
 def envelope(distance: Tensor, cutoff: float) -> Tensor:
     """Cosine cutoff: 1 at distance 0, 0 with slope 0 at the cutoff."""
     return 0.5 * (torch.cos(distance * (math.pi / cutoff)) + 1.0)

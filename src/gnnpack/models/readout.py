@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from gnnpack.batching import PackBatch
 from gnnpack.kernels.cuda import sum_molecules
+from gnnpack.models.layers import at_least_single
 
 
 class Readout(nn.Module):
@@ -37,7 +38,7 @@ class Readout(nn.Module):
                 scatter_add, which on a GPU adds in any order.
         """
         # Half precision, as autocast gives it, resolves 0.5 eV at 100 eV: too coarse for a sum.
-        wide = torch.promote_types(atom_values.dtype, torch.float32)
+        wide = at_least_single(atom_values.dtype)
         scaled = atom_values.to(wide) * self.std.to(wide) + self.mean.to(wide)
         total = (_sum_in_order if in_order else _sum)(scaled, batch)
         return total if self.kind == "sum" else total / batch.num_atoms.clamp(min=1)

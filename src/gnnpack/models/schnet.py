@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Callable
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +18,12 @@ from gnnpack.kernels import (
     dense_convolution,
     dense_neighbours,
     find_pairs,
+    in_static_graph,
     make_stencil,
+    nearest_convolution,
+    nearest_neighbours,
 )
+from gnnpack.kernels.compiled import asks_for_bf16, has_bf16
 from gnnpack.kernels.cuda import embed
 from gnnpack.models import cuda_path
 from gnnpack.models.filters import Filter, FilterGrid, filter_choice
@@ -28,12 +32,13 @@ from gnnpack.models.layers import (
     Gaussians,
     Interaction,
     ShiftedSoftplus,
+    at_least_single,
     envelope,
     linear,
 )
 from gnnpack.models.readout import Readout
 
-NEIGHBOURS = ("cutoff", "dense")
+NEIGHBOURS = ("cutoff", "dense", "knn")
 
 
 class SchNet(nn.Module):
@@ -48,7 +53,10 @@ class SchNet(nn.Module):
         cutoff: Å; a neighbour is any atom of the same molecule closer than this.
         num_filters: channels of the convolution; None = hidden_channels.
         neighbours: ``cutoff``: compact undirected pairs; ``dense``: every pair of slots of a pack,
-            masked: static shapes, and the reference for tests.
+            masked: static shapes, and the reference for tests; ``knn``: the nearest of each atom,
+            also of static shapes. What a static graph traces (`kernels.static_graph`) has static
+            shapes and exact filters whatever is chosen.
+        num_neighbours: of an atom with ``knn``; those beyond are cut, the farthest first.
         filter: ``exact``: the filter network on every pair; ``tabulated``, or `Tabulated` with
             choices of its own: on a grid of distances, and interpolated. The weights are the same.
         num_elements: atomic numbers 0 .. num_elements - 1 have an embedding.
@@ -73,6 +81,7 @@ class SchNet(nn.Module):
         readout: Readout | None = None,
         compiled: bool = True,
         largest_molecule: int | None = None,
+        num_neighbours: int = 28,
     ) -> None:
         super().__init__()
         sizes = {
@@ -81,10 +90,11 @@ class SchNet(nn.Module):
             "num_filters": 1 if num_filters is None else num_filters,
             "num_elements": num_elements,
             "largest_molecule": 1 if largest_molecule is None else largest_molecule,
+            "num_neighbours": num_neighbours,
         }
         _check(sizes, num_interactions, cutoff, neighbours)
         self.cutoff = float(cutoff)
-        self.neighbours = neighbours
+        self.neighbours, self.num_neighbours = neighbours, num_neighbours
         self.compiled = compiled
         self.largest_molecule = largest_molecule
         self.embedding = nn.Embedding(num_elements, hidden_channels)
@@ -118,18 +128,19 @@ class SchNet(nn.Module):
     def _has_tables(self) -> bool:
         """Whether blocks go from convolution to convolution with filters from tables."""
         tabulated = self.neighbours == "cutoff" and self.grid is not None
-        return tabulated and len(self.interactions) > 0
+        return tabulated and len(self.interactions) > 0 and not in_static_graph()
 
     def _predict(self, batch: PackBatch, *, cuda_kernels: bool) -> Tensor:
         """`forward`; ``cuda_kernels`` on the CPU too, where Triton interprets them."""
-        pos = batch.pos.to(self.embedding.weight.dtype)
+        # Never below float32: half precision would move atoms by 0.002 Å.
+        pos = batch.pos.to(at_least_single(self.embedding.weight.dtype))
         z = self._elements(batch)
         if cuda_kernels:
             atom_values = cuda_path.atom_values(self, z, pos, batch)
         elif self._has_tables:
-            atom_values = self._tabulated(z, pos, batch)
+            atom_values = self._by_precision(z, pos, batch)
         else:
-            convolve = (self._dense if self.neighbours == "dense" else self._pairs)(pos, batch)
+            convolve = self._convolve_of(pos, batch)
             # nn.Embedding's own gradient waits for a GPU.
             features = embed(z, self.embedding.weight) if z.is_cuda else self.embedding(z)
             for interaction in self.interactions:
@@ -139,7 +150,14 @@ class SchNet(nn.Module):
         prediction: Tensor = self.readout(values, batch, in_order=cuda_kernels)
         return prediction
 
-    def _tabulated(self, z: Tensor, pos: Tensor, batch: PackBatch) -> Tensor:
+    def _by_precision(self, z: Tensor, pos: Tensor, batch: PackBatch) -> Tensor:
+        """`_tabulated`; the compiled network rounds to bfloat16 itself where autocast would."""
+        if not (self.compiled and asks_for_bf16(self.embedding.weight)):
+            return self._tabulated(z, pos, batch)
+        with torch.autocast("cpu", enabled=False):
+            return self._tabulated(z, pos, batch, bf16=has_bf16())
+
+    def _tabulated(self, z: Tensor, pos: Tensor, batch: PackBatch, *, bf16: bool = False) -> Tensor:
         """Values of the atoms, (P * N, 1), with filters from tables.
 
         The first block's first layer is applied to the elements' embeddings instead of to the
@@ -150,7 +168,8 @@ class SchNet(nn.Module):
         pairs = self._find_pairs(pos, batch)
         stencil = make_stencil(pairs, self.cutoff, grid.num_knots, grid.rows_per_knot)
         tables = grid.tables(self.interactions, compiled=self.compiled)
-        return atom_values(z, stencil, *self.parameters_with(tables), compiled=self.compiled)
+        parameters = self.parameters_with(tables)
+        return atom_values(z, stencil, *parameters, compiled=self.compiled, bf16=bf16)
 
     def parameters_with(self, tables: Tensor) -> tuple[Tensor, Tensor, list[Block], Output]:
         """What `kernels.atom_values` takes behind the stencil, filters being ``tables``."""
@@ -174,9 +193,10 @@ class SchNet(nn.Module):
 
     def _elements(self, batch: PackBatch) -> Tensor:
         """Atomic numbers (P * N,), 0 in filler."""
-        # Filler may hold any z; a real atom may not. Checked on the CPU alone: no device sync.
+        # Filler may hold any z; a real atom may not. Checked on the CPU alone: no device sync, and
+        # a static graph has no values yet.
         z = torch.where(batch.atom_mask, batch.z, torch.zeros_like(batch.z))
-        if z.device.type == "cpu" and z.numel():
+        if z.device.type == "cpu" and z.numel() and not in_static_graph():
             least, most = int(z.min()), int(z.max())
             if least < 0 or most >= self.embedding.num_embeddings:
                 raise ValueError(
@@ -189,10 +209,23 @@ class SchNet(nn.Module):
         fields = batch.molecule_slot, batch.atom_mask, self.cutoff
         return find_pairs(pos, *fields, compiled=self.compiled)
 
+    def _convolve_of(self, pos: Tensor, batch: PackBatch) -> Convolve:
+        if self.neighbours == "knn":
+            return self._nearest(pos, batch)
+        if self.neighbours == "dense" or in_static_graph():
+            return self._dense(pos, batch)
+        return self._pairs(pos, batch)
+
+    def _basis(self, distance: Tensor) -> tuple[Tensor, Tensor]:
+        """What filter networks take, and the cutoff function, in the network's precision."""
+        dtype = self.embedding.weight.dtype
+        basis, scale = self.gaussians(distance), envelope(distance, self.cutoff)
+        return basis.to(dtype), scale.to(dtype)
+
     def _pairs(self, pos: Tensor, batch: PackBatch) -> Convolve:
         """Exact filters on compact pairs."""
         pairs = self._find_pairs(pos, batch)
-        basis, scale = self.gaussians(pairs.distance), envelope(pairs.distance, self.cutoff)
+        basis, scale = self._basis(pairs.distance)
 
         def convolve(features: Tensor, filter_network: nn.Module) -> Tensor:
             return continuous_filter_convolution(
@@ -204,27 +237,48 @@ class SchNet(nn.Module):
     def _dense(self, pos: Tensor, batch: PackBatch) -> Convolve:
         """Every pair of slots, with filters of either kind."""
         near = dense_neighbours(pos, batch.molecule_slot, batch.atom_mask, self.cutoff)
-        basis, scale = self.gaussians(near.distance), envelope(near.distance, self.cutoff)
-        tables: dict[nn.Module, Tensor] = {}
-        if self.grid is not None and self.interactions:
-            networks: Any = [block.filter_network for block in self.interactions]
-            tables = dict(zip(networks, self.grid.tables(self.interactions)))
+        filters_at = self._static_filters(near.distance, near.mask)
 
         def convolve(features: Tensor, filter_network: nn.Module) -> Tensor:
-            if self.grid is None:
-                filters, weight = filter_network(basis), scale * near.mask
-            else:
-                filters = self.grid.filters(tables[filter_network], near.distance)
-                weight = near.mask
-            messages = dense_convolution(features.view(*batch.z.shape, -1), filters, weight)
-            return messages.view(features.shape)
+            packed = features.view(*batch.z.shape, -1)
+            return dense_convolution(packed, *filters_at(filter_network)).flatten(0, 1)
 
         return convolve
+
+    def _nearest(self, pos: Tensor, batch: PackBatch) -> Convolve:
+        """The nearest neighbours of each slot, with filters of either kind."""
+        fields = batch.molecule_slot, batch.atom_mask, self.cutoff
+        near = nearest_neighbours(pos, *fields, self.num_neighbours)
+        filters_at = self._static_filters(near.distance, near.mask)
+
+        def convolve(features: Tensor, filter_network: nn.Module) -> Tensor:
+            packed = features.view(*batch.z.shape, -1)
+            messages = nearest_convolution(packed, near.source, *filters_at(filter_network))
+            return messages.flatten(0, 1)
+
+        return convolve
+
+    def _static_filters(
+        self, distance: Tensor, mask: Tensor
+    ) -> Callable[[nn.Module], tuple[Tensor, Tensor]]:
+        """Filter network -> its filters (..., F) at ``distance`` (...), and their weights (...)."""
+        basis, scale = self._basis(distance)
+        mask = mask.to(basis.dtype)
+        if self.grid is None or in_static_graph() or not self.interactions:
+            return lambda network: (network(basis), scale * mask)
+        grid, networks = self.grid, [block.filter_network for block in self._blocks]
+        tables = dict(zip(networks, grid.tables(self.interactions)))
+        # Tables hold the cutoff function as well.
+        return lambda network: (grid.filters(tables[network], distance).to(mask.dtype), mask)
+
+    @property
+    def _blocks(self) -> list[Any]:
+        return list(self.interactions)
 
 
 def _check(sizes: dict[str, int], num_interactions: int, cutoff: float, neighbours: str) -> None:
     least = {"hidden_channels": 2, "num_gaussians": 2, "num_filters": 1, "num_elements": 2}
-    least["largest_molecule"] = 1
+    least.update(largest_molecule=1, num_neighbours=1)
     for name, value in sizes.items():
         if value < least[name]:
             raise ValueError(f"model.{name} is {value}; it must be at least {least[name]}.")
