@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hydra.errors import ConfigCompositionException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from gnnpack.accelerators import IPUSettings
 from gnnpack.batching import PLACES
 from gnnpack.commands.folders import conf_dir
 from gnnpack.models import Readout
@@ -23,7 +25,10 @@ OPTIONS = sorted(
     f"{file.parent.name}={file.stem}" for file in CONF.glob("*/*.yaml") if file.stem != "config"
 )
 # Made of real files elsewhere (tests/datasets), or of hardware that may not be here.
-NEEDS = {"accelerator=gpu": torch.cuda.is_available()}
+NEEDS = {"accelerator=gpu": (torch.cuda.is_available(), "sees no CUDA GPU")}
+PAPER_ON_IPUS = [option for option in OPTIONS if option.endswith("_ipu")]
+HAS_POPTORCH = importlib.util.find_spec("poptorch") is not None
+NEEDS.update(dict.fromkeys(["accelerator=ipu", *PAPER_ON_IPUS], (HAS_POPTORCH, "needs PopTorch")))
 
 
 def make_everything(cfg, tmp_path: Path) -> None:
@@ -48,8 +53,9 @@ def make_everything(cfg, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_option_can_be_made(option, compose, tmp_path):
-    if not NEEDS.get(option, True):
-        with pytest.raises(Exception, match="sees no CUDA GPU"):
+    here, without = NEEDS.get(option, (True, ""))
+    if not here:
+        with pytest.raises(Exception, match=without):
             make_everything(compose(option), tmp_path)
         return
     make_everything(compose(option), tmp_path)
@@ -87,6 +93,42 @@ def test_whole_steps_are_asked_for_by_a_number(compose):
     cfg = compose("accelerator=cpu", "accelerator.device_iterations=4")
     strategy = instantiate(cfg.accelerator)["strategy"]
     assert (type(strategy).__name__, strategy.device_iterations) == ("WholeStepStrategy", 4)
+
+
+# Published with the code of arXiv 2211.13853: atoms and molecules of a pack, packs of a
+# micro-batch, accumulation, replicas, device iterations.
+PUBLISHED = {
+    "paper_qm9_ipu": (36, None, 16, 2, 16, 4),
+    "paper_hydronet_small_ipu": (192, 5, 7, 32, 16, 4),
+    "paper_hydronet_medium_ipu": (192, 4, 7, 32, 16, 4),
+    "paper_hydronet_large_ipu": (154, 5, 7, 32, 16, 4),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_paper_s_runs_on_ipus_have_its_shapes_and_batches(name, compose, tmp_path):
+    cfg = compose(f"experiment={name}", "accelerator=ipu_emulator")
+    make_everything(cfg, tmp_path)
+    ours, shape = cfg.accelerator, cfg.shape
+    found = (shape.num_atoms, shape.num_molecules, ours.micro_batch, ours.gradient_accumulation)
+    assert (*found, ours.replicas, ours.device_iterations) == PUBLISHED[name]
+    network = cfg.model
+    assert (network.neighbours, network.num_neighbours, network.filter) == ("knn", 28, "exact")
+    assert cfg.objective.weighting == "micro_batch_mean"
+
+
+def test_the_emulator_takes_what_an_ipu_takes(compose):
+    real, emulated = (
+        compose(f"accelerator={name}").accelerator for name in ("ipu", "ipu_emulator")
+    )
+    assert {**emulated, "_target_": ""} == {**real, "_target_": ""}
+    assert set(real) - {"_target_"} == set(IPUSettings.__dataclass_fields__)
+
+
+def test_a_batch_is_sized_by_molecules_or_by_packs(compose):
+    check_config(compose("accelerator=ipu", "accelerator.micro_batch=2", "batch_size=null"))
+    with pytest.raises(ValueError, match="batch_size is None"):
+        check_config(compose("batch_size=null"))
 
 
 def test_shared_values_are_typed_once(compose):

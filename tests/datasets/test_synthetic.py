@@ -101,7 +101,7 @@ def test_sizes():
     [
         ({"num_molecules": 0}, "num_molecules is 0"),
         ({"seed": -1}, "seed is -1"),
-        ({"sizes": "qm7"}, "the only named distribution"),
+        ({"sizes": "qm7"}, "named distributions are qm9, hydronet_500k"),
         ({"sizes": [0, 4]}, "1 <= smallest <= largest"),
         ({"sizes": [0.5, 0.2, 0.2]}, "sums to 0.9"),
         ({"sizes": [1.5, -0.5, 0.0]}, "must not be negative"),

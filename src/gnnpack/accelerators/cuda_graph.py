@@ -63,7 +63,7 @@ class CUDAGraphStrategy(WholeStepStrategy):
         self._rates_there: list[list[float]] = []
 
     @property
-    def graph_summary(self) -> dict[str, int]:
+    def run_summary(self) -> dict[str, int]:
         """What summary.json tells of the graphs."""
         return {"graph_captures": self.captures, "graph_recaptures": self.recaptures}
 

@@ -1,6 +1,7 @@
 """Store + plan + (seed, epoch, step) -> `PackBatch`; the only maker of filler and masks."""
 
 from gnnpack.batching.assemble import PackSource, assemble
+from gnnpack.batching.combined import CombinedBatches, EpochCalls
 from gnnpack.batching.host_step import HostStep, split_update
 from gnnpack.batching.loader import PackLoader, packs_per_update
 from gnnpack.batching.pack_batch import PackBatch
@@ -16,6 +17,8 @@ from gnnpack.packing import PackPlan
 
 __all__ = [
     "PLACES",
+    "CombinedBatches",
+    "EpochCalls",
     "HostStep",
     "PackBatch",
     "PackLoader",

@@ -117,6 +117,22 @@ class PackLoader:
             yield batch
             asked = time.perf_counter()
 
+    def with_packs_per_update(self, packs_per_update: int) -> PackLoader:
+        """The same packs in updates, or batches of an evaluation, of another size."""
+        return PackLoader(
+            self.source,
+            self.plan,
+            packs_per_update=packs_per_update,
+            rank=self.rank,
+            world_size=self.world_size,
+            accumulation=self.accumulation,
+            seed=self.seed,
+            epoch=self.epoch,
+            depth=self.depth,
+            pin_memory=self.pin_memory,
+            device_iterations=self.device_iterations,
+        )
+
     def updates_of(self, host_steps: int) -> int:
         """Updates that the first ``host_steps`` of an epoch make."""
         if self.device_iterations is None:

@@ -75,7 +75,7 @@ def _train(settings: GPUSettings, number: int, epochs: int, precision: str) -> d
     trainer.fit(_module(settings, int(atoms.max())), _data(settings, source, shape))
     summary = {
         **meter.summary(),
-        **getattr(trainer.strategy, "graph_summary", {}),
+        **getattr(trainer.strategy, "run_summary", {}),
         "updates": trainer.global_step,
         "num_epochs": trainer.current_epoch,
     }

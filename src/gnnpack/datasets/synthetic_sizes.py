@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Sequence
 
 import numpy as np
 
-from gnnpack.datasets.size_counts import size_counts
+from gnnpack.datasets.size_counts import DISTRIBUTIONS, size_counts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,15 +15,19 @@ if TYPE_CHECKING:
 def size_probabilities(sizes: str | Sequence[float]) -> NDArray[np.float64]:
     """Probability of each number of atoms; entry n is for n atoms, float64.
 
-    ``sizes``: 'qm9'; two whole numbers [smallest, largest], all equally likely; or a list of
-    probabilities whose first entry is for one atom. ValueError for anything else.
+    ``sizes``: a name in `size_counts.DISTRIBUTIONS`; two whole numbers [smallest, largest], all
+    equally likely; or a list of probabilities whose first entry is for one atom. ValueError for
+    anything else.
 
     >>> size_probabilities([2, 3])
     array([0. , 0. , 0.5, 0.5])
     """
     if isinstance(sizes, str):
-        if sizes != "qm9":
-            raise ValueError(f"dataset.sizes is {sizes!r}; the only named distribution is 'qm9'.")
+        if sizes not in DISTRIBUTIONS:
+            raise ValueError(
+                f"dataset.sizes is {sizes!r}; the named distributions are "
+                f"{', '.join(DISTRIBUTIONS)}."
+            )
         atoms, molecules = size_counts(sizes)
         counts = np.bincount(atoms, weights=molecules)
         return np.asarray(counts / counts.sum(), dtype=np.float64)

@@ -27,6 +27,8 @@ def check_config(cfg: DictConfig) -> None:
         raise ValueError(f"These settings have no value yet: {', '.join(missing)}. Give each one.")
     OmegaConf.resolve(cfg.copy())
     for key, least in WHOLE_NUMBERS.items():
+        if key == "batch_size" and cfg.batch_size is None and _has_micro_batch(cfg):
+            continue
         _check_whole_number(key, OmegaConf.select(cfg, key), least)
     for key in ("trainer.max_epochs", "trainer.limit_val_batches"):
         if OmegaConf.select(cfg, key) == 0:
@@ -45,6 +47,10 @@ def check_config(cfg: DictConfig) -> None:
     for name, node in cfg.callbacks.items():
         if node is not None:
             _check_target(f"callbacks.{name}", node)
+
+
+def _has_micro_batch(cfg: DictConfig) -> bool:
+    return OmegaConf.select(cfg, "accelerator.micro_batch") is not None
 
 
 def _check_whole_number(key: str, value: object, least: int) -> None:

@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
 
 from gnnpack import accelerators
+from gnnpack.accelerators import IPU_PRECISIONS
 from gnnpack.datasets import Split
 from gnnpack.models import Readout
 from gnnpack.run.checkpoint import load_checkpoint, load_weights
@@ -72,7 +73,7 @@ def evaluate_checkpoint(
     # The test loop serves every part: it reads the loader it is given.
     loaders = make_data_module(cfg, data, {"test": plans[part]}, {"test": part})
     trainer = pl.Trainer(
-        **ACCELERATORS[accelerator](precision=cfg.accelerator.precision),
+        **ACCELERATORS[accelerator](precision=_precision(cfg)),
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -88,6 +89,12 @@ def evaluate_checkpoint(
         "rmse": float(trainer.callback_metrics["test/rmse"]),
         "baseline_mae": baseline_mae(data, target_scale(data), part),
     }
+
+
+def _precision(cfg: DictConfig) -> str:
+    """The run's precision; an IPU's weights are evaluated in full."""
+    ours: str = cfg.accelerator.precision
+    return "32-true" if ours in IPU_PRECISIONS else ours
 
 
 def print_errors(errors: Mapping[str, Any]) -> None:

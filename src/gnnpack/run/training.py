@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
 import pytorch_lightning as pl
+import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Checkpoint, LambdaCallback, ModelCheckpoint
 
 from gnnpack import tracking
+from gnnpack.accelerators import CompiledOffline
 from gnnpack.models import Readout
 from gnnpack.packing import PackPlan
 from gnnpack.run.checkpoint import (
@@ -34,6 +36,7 @@ from gnnpack.run.data import (
     target_scale,
 )
 from gnnpack.run.filter_check import check_filters
+from gnnpack.run.neighbour_check import check_neighbours
 from gnnpack.run.report import announce, finish_run, write_record
 from gnnpack.training import MoleculeRegression, PackedDataModule, ValidateAtTheEnd
 
@@ -57,7 +60,7 @@ def run(
         checkpoint: go on from it.
 
     Returns:
-        What summary.json holds.
+        What summary.json holds; nothing where programs were only compiled.
     """
     clock = tracking.WallClock()
     check_config(cfg)
@@ -73,22 +76,38 @@ def run(
         largest_molecule=int(data.store.num_atoms.max()),
     )
     announce(cfg, data, plans, module)
-    check_filters(module.model, data, "before training")
     meter = tracking.ThroughputMeter()
     record = partial(write_record, cfg, run_dir, data, overrides, resumed=checkpoint is not None)
     try:
         trainer = make_trainer(cfg, run_dir, [clock, meter], checkpoint, record)
+        check_model(module.model, data, trainer, "before training")
         loaders = make_data_module(cfg, data, plans)
         fit(trainer, module, loaders, run_dir, checkpoint)
         summary = evaluate_run(trainer, module, loaders, data, scale, plans, meter)
         summary["wall_seconds"] = clock.seconds
-        check_filters(module.model, data, "after it")
+        check_model(module.model, data, trainer, "after it")
         finish_run(summary, run_dir, module, plans, data)
+    except CompiledOffline:
+        log.info(
+            "Compiled into %s, without an IPU. Run the same settings with accelerator.connection="
+            "always where there is one.",
+            cfg.accelerator.executable_cache,
+        )
+        summary = {}
     except BaseException:
         tracking.finish_wandb(exit_code=1)
         raise
     tracking.finish_wandb()
     return summary
+
+
+def check_model(model: torch.nn.Module, data: Data, trainer: pl.Trainer, when: str) -> None:
+    """Tell how far the model is from the one with exact filters and all neighbours."""
+    # A static graph has exact filters.
+    if not hasattr(trainer.strategy, "micro_batches"):
+        check_filters(model, data, when)
+    if when.startswith("before"):
+        check_neighbours(model, data)
 
 
 def fit(
@@ -216,7 +235,7 @@ def evaluate_run(
             f"The run ended after {updates} updates without a validation. Give it more "
             "trainer.max_time, max_steps or max_epochs."
         )
-    graphs: dict[str, Any] = getattr(trainer.strategy, "graph_summary", {})
+    execution: dict[str, Any] = getattr(trainer.strategy, "run_summary", {})
     trainer.test(module, loaders, verbose=False)
     plan = plans["train"]
     return tracking.summary_dict(
@@ -231,5 +250,5 @@ def evaluate_run(
         pack_lower_bound=plan.lower_bound,
         num_epochs=epochs,
         wall_seconds=0.0,
-        **{**meter.summary(), **graphs},
+        **{**meter.summary(), **execution},
     )

@@ -25,6 +25,7 @@ SUMMARY_KEYS = (
     "host_seconds_per_update",
     "graph_captures",
     "graph_recaptures",
+    "emulated",
     "num_epochs",
     "wall_seconds",
 )
@@ -48,11 +49,13 @@ def summary_dict(
     host_seconds_per_update: float | None = None,
     graph_captures: int | None = None,
     graph_recaptures: int | None = None,
+    emulated: bool = False,
 ) -> dict[str, Any]:
     """The content of summary.json: ``SUMMARY_KEYS``, and the errors in meV if the unit is eV.
 
     ``baseline_mae`` is of predicting the training mean per atom. ``graph_recaptures`` are those of
-    the ``graph_captures`` made anew in training. None = not measured, or there are none.
+    the ``graph_captures`` made anew in training. ``emulated``: speeds are those of an emulator,
+    not of the hardware it stands for. None = not measured, or there are none.
     """
     summary: dict[str, Any] = {"target": target, "unit": unit}
     errors = {"test_mae": test_mae, "val_mae": val_mae, "baseline_mae": baseline_mae}
@@ -70,6 +73,7 @@ def summary_dict(
         host_seconds_per_update=host_seconds_per_update,
         graph_captures=graph_captures,
         graph_recaptures=graph_recaptures,
+        emulated=emulated,
         num_epochs=num_epochs,
         wall_seconds=wall_seconds,
     )
@@ -91,7 +95,8 @@ def print_summary(
     table.add_row(
         f"baseline MAE ({unit}): the training mean", _error(factor * summary["baseline_mae"])
     )
-    table.add_row("training molecules/s", _count(summary["train_molecules_per_second"]))
+    emulated = " (emulated: not an IPU's)" if summary.get("emulated") else ""
+    table.add_row(f"training molecules/s{emulated}", _count(summary["train_molecules_per_second"]))
     table.add_row("filler among atom slots", _percent(1.0 - summary["atom_efficiency"]))
     table.add_row("time waiting for input", _percent(summary["input_wait_fraction"]))
     if summary.get("host_seconds_per_update") is not None:

@@ -28,7 +28,8 @@ class PackedDataModule(pl.LightningDataModule):
     Args:
         sources: columns of each split, all of one store.
         plans: plan of each split.
-        batch_size: molecules per optimizer step, all ranks and accumulation steps together.
+        batch_size: molecules per optimizer step, all ranks and accumulation steps together; None
+            where the strategy knows its micro-batches.
         seed: of the order and composition of the training packs.
         place: ``host``: packs are filled in host memory; ``resident``: on the device, where the
             molecules then lie whole; ``auto``: resident where a GPU makes whole steps and the
@@ -43,7 +44,7 @@ class PackedDataModule(pl.LightningDataModule):
         sources: Mapping[str, PackSource],
         plans: Mapping[str, PackPlan],
         *,
-        batch_size: int,
+        batch_size: int | None,
         seed: int = 0,
         place: str = "auto",
         prefetch: int = 4,
@@ -95,13 +96,9 @@ class PackedDataModule(pl.LightningDataModule):
         trainer, plan, source = self._trainer(), self.plans[split], self.sources[split]
         device = trainer.strategy.root_device
         accumulation = trainer.accumulate_grad_batches if shuffled else 1
+        micro_batches = trainer.world_size * accumulation * micro_batches_of(trainer)
         options: dict[str, Any] = {
-            "packs_per_update": packs_per_update(
-                self.batch_size,
-                num_packs=plan.num_packs,
-                num_molecules=len(plan.molecules),
-                multiple_of=trainer.world_size * accumulation,
-            ),
+            "packs_per_update": self._packs_per_update(plan, micro_batches),
             "rank": trainer.global_rank,
             "world_size": trainer.world_size,
             "accumulation": accumulation,
@@ -114,6 +111,23 @@ class PackedDataModule(pl.LightningDataModule):
             return ResidentLoader(source, plan, self._columns_on(device, source), **options)
         pin = device.type == "cuda" if self.pin_memory is None else self.pin_memory
         return PackLoader(source, plan, pin_memory=pin, **options)
+
+    def _packs_per_update(self, plan: PackPlan, micro_batches: int) -> int:
+        asked: int | None = getattr(self._trainer().strategy, "micro_batch", None)
+        if (asked is None) == (self.batch_size is None):
+            raise ValueError(
+                f"batch_size is {self.batch_size} and accelerator.micro_batch is {asked}. Set one "
+                "of them, molecules an update or packs a micro-batch, and the other to null."
+            )
+        if asked is not None:
+            return asked * micro_batches
+        assert self.batch_size is not None, "one of the two is given"
+        return packs_per_update(
+            self.batch_size,
+            num_packs=plan.num_packs,
+            num_molecules=len(plan.molecules),
+            multiple_of=micro_batches,
+        )
 
     def _placed(self, trainer: pl.Trainer, source: PackSource) -> str:
         """``host`` or ``resident``; where there is a choice, the user is told once."""
@@ -152,6 +166,12 @@ def device_iterations(trainer: pl.Trainer) -> int | None:
     """
     iterations: int | None = getattr(trainer.strategy, "device_iterations", None)
     return iterations
+
+
+def micro_batches_of(trainer: pl.Trainer) -> int:
+    """Micro-batches that a strategy makes one update of by itself; 1 elsewhere."""
+    count: int = getattr(trainer.strategy, "micro_batches", 1)
+    return count
 
 
 def total_updates(trainer: pl.Trainer) -> float:

@@ -155,7 +155,11 @@ class MoleculeRegression(pl.LightningModule):
     # --- evaluation ---
 
     def validation_step(self, batch: PackBatch, batch_idx: int) -> None:
-        self.val_metrics.update(*real_values(self.model(batch), batch))
+        self.add_validation(self.model(batch), batch)
+
+    def add_validation(self, prediction: Tensor, batch: PackBatch) -> None:
+        """Count predictions (P, G) in; whoever makes them."""
+        self.val_metrics.update(*real_values(prediction, batch))
 
     def on_validation_epoch_end(self) -> None:
         self._log_evaluation({"updates": float(self.trainer.global_step)})
@@ -163,7 +167,11 @@ class MoleculeRegression(pl.LightningModule):
         self.val_metrics.reset()
 
     def test_step(self, batch: PackBatch, batch_idx: int) -> None:
-        predicted, true = real_values(self.model(batch), batch)
+        self.add_test(self.model(batch), batch)
+
+    def add_test(self, prediction: Tensor, batch: PackBatch) -> None:
+        """Count predictions (P, G) in, and keep them; whoever makes them."""
+        predicted, true = real_values(prediction, batch)
         self.test_metrics.update(predicted, true)
         self._test_predicted.update(predicted)
         self._test_true.update(true)
@@ -175,6 +183,13 @@ class MoleculeRegression(pl.LightningModule):
         self.test_values = predicted.cpu(), true.cpu()
         for metric in (self.test_metrics, self._test_predicted, self._test_true):
             metric.reset()
+
+    def predict_step(self, batch: PackBatch, batch_idx: int) -> Tensor:
+        return self.real_predictions(self.model(batch), batch)
+
+    def real_predictions(self, prediction: Tensor, batch: PackBatch) -> Tensor:
+        """Those of real molecules, (m,), in the order of the packs."""
+        return real_values(prediction, batch)[0]
 
     def _log_evaluation(self, values: Mapping[str, Any]) -> None:
         # The metrics are of all ranks already; Lightning cannot know and would warn.
@@ -193,6 +208,7 @@ class MoleculeRegression(pl.LightningModule):
         trainer = self._trainer
         if trainer is None or not trainer.training:
             return
+        self._refuse_ipu_state(checkpoint)
         now = total_updates(trainer)
         for state in checkpoint.get("lr_schedulers", []):
             # OneCycleLR and CosineAnnealingLR run out; restored, they keep the first run's length.
@@ -203,6 +219,15 @@ class MoleculeRegression(pl.LightningModule):
                     f"now have {now}. Keep trainer.max_epochs and max_steps as they were, or "
                     "start a new run with the length you want."
                 )
+
+    def _refuse_ipu_state(self, checkpoint: Mapping[str, Any]) -> None:
+        on_ipu = hasattr(self.trainer.strategy, "micro_batches")
+        if not on_ipu and any("ipu_optimizer" in s for s in checkpoint.get("optimizer_states", [])):
+            raise ValueError(
+                "The optimizer state of this checkpoint was made on an IPU, and no other device "
+                "can go on with it. Resume with the accelerator it was made on; `gnnpack "
+                "evaluate` and `gnnpack predict` take its weights anywhere."
+            )
 
 
 def _bad_loss(loss: float, update: int, epoch: int) -> ValueError:

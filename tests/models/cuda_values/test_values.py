@@ -200,6 +200,6 @@ def test_whole_steps_replay_it(place, device, as_on_a_gpu, tmp_path, monkeypatch
     data = tiny_training.make_data(place=place)
     run = tiny_training.train(tmp_path / "graph", strategy, data=data, **options)
     assert strategy._capture.replays > 0
-    assert strategy.graph_summary["graph_recaptures"] == 0
+    assert strategy.run_summary["graph_recaptures"] == 0
     for name, value in plain.weights.items():
         assert torch.equal(value, run.weights[name]), name
