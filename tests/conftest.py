@@ -62,6 +62,14 @@ def in_double(batch: PackBatch) -> PackBatch:
     return batch._replace(pos=batch.pos.double(), target=batch.target.double())
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("weight_average") is not None:
+        from pytorch_lightning import callbacks
+
+        if not hasattr(callbacks, "WeightAveraging"):
+            pytest.skip("callbacks=ema needs pytorch-lightning 2.6")
+
+
 @pytest.fixture
 def source() -> PackSource:
     return make_source()

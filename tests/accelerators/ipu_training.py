@@ -54,7 +54,7 @@ def make_data(batch_size: int = 24) -> PackedDataModule:
 def make_module(
     *, model=None, optimizer=ADAMW, schedule=constant, neighbours="dense", objective=None
 ) -> MoleculeRegression:
-    pl.seed_everything(1, verbose=False)
+    pl.seed_everything(1)
     if model is None:
         scale = Readout("sum", 0.1, 1.3)
         model = SchNet(8, 2, 6, 3.0, neighbours=neighbours, num_neighbours=5, readout=scale)

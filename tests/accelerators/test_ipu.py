@@ -231,7 +231,6 @@ def test_a_call_is_told_and_so_are_its_empty_updates(tmp_path, caplog):
         ({"max_grad_norm": 1.0}, {"gradient_clip_val": 2.0}, "the same thing"),
         ({"device_iterations": 2}, {"max_steps": 3}, r"max_steps is 3.*Use 2 or 4"),
         ({"device_iterations": 3}, {"max_steps": 5}, r"max_steps is 5.*Use 4 or 7"),
-        ({}, {"callbacks": (ema(0.9),)}, "callbacks=ema"),
         (
             {"device_iterations": 2},
             {"callbacks": (ModelCheckpoint(every_n_train_steps=3),)},
@@ -245,6 +244,12 @@ def test_a_call_is_told_and_so_are_its_empty_updates(tmp_path, caplog):
 def test_what_an_ipu_cannot_do_is_refused(tmp_path, settings, options, words):
     with pytest.raises(ValueError, match=words):
         train(tmp_path, emulated(**settings), **options)
+
+
+@pytest.mark.weight_average
+def test_an_average_of_weights_that_are_on_the_ipu_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="callbacks=ema"):
+        train(tmp_path, emulated(), callbacks=(ema(0.9),))
 
 
 def test_steps_that_end_with_a_call_are_made(tmp_path):

@@ -77,6 +77,7 @@ def test_callbacks_see_the_same_run(tmp_path):
     assert kept[0] == kept[1] == {f"step={step}.ckpt" for step in range(3, 19, 3)}
 
 
+@pytest.mark.weight_average
 @pytest.mark.parametrize("iterations", [1, 3, 4])
 def test_the_average_is_of_every_update(tmp_path, iterations):
     plain = train(tmp_path / "plain", callbacks=(ema(0.7),))
@@ -92,7 +93,11 @@ def test_the_average_is_of_every_update(tmp_path, iterations):
         torch.testing.assert_close(plain.checkpoint["state_dict"][name], value)
 
 
-@pytest.mark.parametrize("callbacks", [(), (0.7,)], ids=["weights", "average"])
+@pytest.mark.parametrize(
+    "callbacks",
+    [(), pytest.param((0.7,), marks=pytest.mark.weight_average)],
+    ids=["weights", "average"],
+)
 @pytest.mark.parametrize("before, after", [(4, 4), (4, None), (None, 4), (3, 8)])
 def test_resumed_at_an_epoch_border_equals_uninterrupted(tmp_path, before, after, callbacks):
     def strategy(iterations):
@@ -128,6 +133,10 @@ class Kill(pl.Callback):
             raise Killed
 
 
+@pytest.mark.skipif(
+    pl.__version__.startswith("2.3."),
+    reason="Lightning 2.3 validates once more when a run goes on inside an epoch",
+)
 def test_resumed_inside_an_epoch_equals_uninterrupted(tmp_path):
     """Validated, and so kept, every other call of two; killed before the last of epoch two."""
     options = {"val_check_interval": 2}
@@ -157,6 +166,7 @@ def test_a_run_that_max_steps_ended_goes_on_as_plain_lightning_does(tmp_path):
     assert_same_run(runs[1], runs[0])
 
 
+@pytest.mark.weight_average
 @pytest.mark.parametrize("iterations", [1, 4])
 def test_an_update_without_molecules_changes_nothing(tmp_path, iterations):
     """Thirty empty packs beside 17: some updates have none; weight decay would show."""

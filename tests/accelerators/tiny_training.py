@@ -100,7 +100,7 @@ def train(
     **trainer: Any,
 ) -> Run:
     """Train; ``resume`` goes on from the folder's last checkpoint."""
-    pl.seed_everything(0, verbose=False)
+    pl.seed_everything(0)
     module = MoleculeRegression(TinyModel(), MAE(), optimizer, schedule)
     settings: dict[str, Any] = {"max_epochs": 3, "gradient_clip_val": 0.5, "log_every_n_steps": 1}
     settings.update(trainer)

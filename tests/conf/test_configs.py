@@ -28,6 +28,8 @@ OPTIONS = sorted(
 NEEDS = {"accelerator=gpu": (torch.cuda.is_available(), "sees no CUDA GPU")}
 PAPER_ON_IPUS = [option for option in OPTIONS if option.endswith("_ipu")]
 HAS_POPTORCH = importlib.util.find_spec("poptorch") is not None
+HAS_AVERAGES = hasattr(pl.callbacks, "WeightAveraging")
+NEEDS["callbacks=ema"] = (HAS_AVERAGES, r"needs pytorch-lightning 2\.6")
 NEEDS.update(dict.fromkeys(["accelerator=ipu", *PAPER_ON_IPUS], (HAS_POPTORCH, "needs PopTorch")))
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from gnnpack.run import load_checkpoint
@@ -15,6 +16,10 @@ from tests.run.conftest import SMALL
 CODE = "from gnnpack.commands.main import main; main()"
 
 
+@pytest.mark.skipif(
+    torch.__version__.startswith("2.0."),
+    reason="torchmetrics gathers from a rank without molecules only with torch 2.1",
+)
 def test_two_ranks_equal_one(tmp_path):
     """Through the console command: the ranks Lightning starts must find their way back to it."""
     settings = ("accelerator.precision=64-true", "optimizer=sgd", "optimizer.lr=1e-2")

@@ -21,7 +21,9 @@ def resume(small, folder, *overrides):
     return run(cfg, folder, overrides=typed, checkpoint=checkpoint)
 
 
-@pytest.mark.parametrize("callbacks", ["default", "ema"])
+@pytest.mark.parametrize(
+    "callbacks", ["default", pytest.param("ema", marks=pytest.mark.weight_average)]
+)
 def test_resumed_at_an_epoch_border_equals_uninterrupted(small, tmp_path, callbacks):
     # A schedule of known length depends on max_epochs, so the first part asks for all three.
     settings = ("schedule=constant", f"callbacks={callbacks}")
@@ -183,7 +185,13 @@ def test_no_run_and_no_checkpoint_are_told_apart(small, finished, tmp_path):
         resumed_config(small(f"resume={finished}"), [])
 
 
-@pytest.mark.parametrize("settings", [("loader=resident",), ("loader=host", "callbacks=ema")])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("loader=resident",),
+        pytest.param(("loader=host", "callbacks=ema"), marks=pytest.mark.weight_average),
+    ],
+)
 def test_calls_of_several_updates_resume_inside_an_epoch(small, tmp_path, monkeypatch, settings):
     """Calls of two updates, validated every second; killed in the second epoch."""
     settings += ("accelerator.device_iterations=2", "trainer.max_epochs=3")

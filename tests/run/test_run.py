@@ -176,7 +176,10 @@ def test_a_pair_limit_is_refused_by_packers_that_know_atoms_only(small, tmp_path
         run(small("shape.num_pairs=300"), tmp_path / "run")
 
 
-@pytest.mark.parametrize("callbacks", ["default", "ema", "early_stopping"])
+@pytest.mark.parametrize(
+    "callbacks",
+    ["default", pytest.param("ema", marks=pytest.mark.weight_average), "early_stopping"],
+)
 def test_the_weights_tested_are_those_of_the_best_checkpoint(small, tmp_path, callbacks):
     summary = run(small(f"callbacks={callbacks}"), tmp_path / "run")
     best = tmp_path / "run" / "checkpoints" / "best.ckpt"
@@ -185,6 +188,7 @@ def test_the_weights_tested_are_those_of_the_best_checkpoint(small, tmp_path, ca
         assert errors["mae"] == pytest.approx(summary[f"{part}_mae"], rel=1e-6)
 
 
+@pytest.mark.weight_average
 def test_a_moving_average_is_what_best_keeps(small, tmp_path):
     run(small("callbacks=ema", "callbacks.ema.decay=0.5"), tmp_path / "run")
     best = load_checkpoint(tmp_path / "run" / "checkpoints" / "best.ckpt")
@@ -301,7 +305,9 @@ def test_how_updates_are_called_and_fed_changes_no_bit(small, tmp_path, finished
         assert summary[key] == expected[key], key
 
 
-@pytest.mark.parametrize("callbacks", ["default", "ema"])
+@pytest.mark.parametrize(
+    "callbacks", ["default", pytest.param("ema", marks=pytest.mark.weight_average)]
+)
 def test_several_updates_a_call_keep_the_same_average(small, tmp_path, callbacks):
     settings = (f"callbacks={callbacks}", "trainer.gradient_clip_val=1.0")
     plain = run(small(*settings), tmp_path / "plain")

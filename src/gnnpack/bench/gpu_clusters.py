@@ -102,7 +102,7 @@ def _accelerator(settings: GPUSettings, precision: str) -> dict[str, Any]:
 
 def _module(settings: GPUSettings, largest: int) -> MoleculeRegression:
     sizes = settings.sizes
-    pl.seed_everything(settings.seed, verbose=False)
+    pl.seed_everything(settings.seed)
     model = SchNet(
         sizes.hidden_channels,
         sizes.num_interactions,

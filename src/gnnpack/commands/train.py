@@ -62,6 +62,8 @@ def quieten() -> None:
         # Small data sets have fewer batches than log_every_n_steps.
         ".*The number of training batches .* is smaller than the logging interval.*",
         ".*GPU available but not used.*",
+        # torch 2.0, about its own reading of a checkpoint.
+        ".*TypedStorage is deprecated.*",
         # Lightning 2.6 with torch 2.13 and newer.
         ".*LeafSpec.*",
     ):

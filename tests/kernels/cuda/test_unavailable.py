@@ -22,6 +22,7 @@ def capable(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Device")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(availability, "version", lambda name: "3.6.0")
     monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
     monkeypatch.setattr(sysconfig, "get_paths", lambda: {"include": str(tmp_path)})
     monkeypatch.delenv("CC", raising=False)
@@ -40,6 +41,7 @@ def test_nothing_is_missing_where_all_is_there(capable):
         (torch.cuda, "is_available", lambda: False, "no CUDA device"),
         (torch.cuda, "get_device_capability", lambda: (7, 5), "7.5"),
         (importlib.util, "find_spec", lambda name: None, "pip install triton"),
+        (availability, "version", lambda name: "2.0.0", "Triton 2.0.0 is too old"),
         (shutil, "which", lambda name: None, "install gcc"),
         (sysconfig, "get_paths", lambda: {"include": "/nowhere"}, "python3-dev"),
     ],

@@ -7,12 +7,14 @@ import os
 import shutil
 import sysconfig
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
 # Ampere: the oldest device the kernels are compiled for in the tests.
 OLDEST_CAPABILITY = (8, 0)
+OLDEST_TRITON = 3
 
 
 @lru_cache(maxsize=None)
@@ -37,6 +39,9 @@ def _missing_device() -> str | None:
 def _missing_triton() -> str | None:
     if importlib.util.find_spec("triton") is None:
         return "Triton is not installed; the CUDA builds of torch bring it: pip install triton."
+    found = version("triton")
+    if int(found.split(".")[0]) < OLDEST_TRITON:
+        return f"Triton {found} is too old for the kernels: pip install 'triton>={OLDEST_TRITON}'."
     return None
 
 
