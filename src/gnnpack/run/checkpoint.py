@@ -9,19 +9,21 @@ from typing import Any, Mapping
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
 import gnnpack
 from gnnpack.datasets import Split
 from gnnpack.packing import PackPlan
 from gnnpack.run.data import Data
+from gnnpack.store import Store
+
+MOLECULES_AT_ONCE = 1 << 16
 
 
 def checkpoint_record(cfg: DictConfig, data: Data, plans: Mapping[str, PackPlan]) -> dict[str, Any]:
     """What a checkpoint must hold to be used alone; plain values and tensors."""
     store = data.store
-    owner = np.repeat(np.arange(store.num_molecules), store.num_atoms)
-    trained = np.isin(owner, data.split.train)
     return {
         "version": gnnpack.__version__,
         "config": OmegaConf.to_container(cfg, resolve=True),
@@ -29,7 +31,7 @@ def checkpoint_record(cfg: DictConfig, data: Data, plans: Mapping[str, PackPlan]
         "unit": data.unit,
         "readout": data.readout,
         "references": data.references.tolist(),
-        "elements": np.unique(store.z[trained]).tolist(),
+        "elements": elements_of(store, data.split.train),
         "pack_atoms": plans["train"].atom_capacity,
         "data_fingerprint": store.fingerprint,
         "split": {
@@ -37,6 +39,20 @@ def checkpoint_record(cfg: DictConfig, data: Data, plans: Mapping[str, PackPlan]
             for part, rows in zip(Split._fields, data.split)
         },
     }
+
+
+def elements_of(store: Store, rows: NDArray[np.int64]) -> list[int]:
+    """Atomic numbers that occur in the molecules of ``rows``, ascending."""
+    chosen = np.zeros(store.num_molecules, dtype=bool)
+    chosen[rows] = True
+    found: set[int] = set()
+    # A part of the molecules at a time: all of a large set's atoms are gigabytes.
+    for first in range(0, store.num_molecules, MOLECULES_AT_ONCE):
+        last = min(first + MOLECULES_AT_ONCE, store.num_molecules)
+        edges = store.offsets[first : last + 1]
+        of_chosen = np.repeat(chosen[first:last], np.diff(edges))
+        found.update(np.unique(store.z[edges[0] : edges[-1]][of_chosen]).tolist())
+    return sorted(found)
 
 
 class MovedFolder(pl.Callback):
