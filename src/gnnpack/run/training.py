@@ -85,6 +85,7 @@ def run(
         fit(trainer, module, loaders, run_dir, checkpoint)
         summary = evaluate_run(trainer, module, loaders, data, scale, plans, meter)
         summary["wall_seconds"] = clock.seconds
+        summary["first_batch_seconds"] = clock.first_batch_seconds
         check_model(module.model, data, trainer, "after it")
         finish_run(summary, run_dir, module, plans, data)
     except CompiledOffline:

@@ -27,6 +27,7 @@ SUMMARY_KEYS = (
     "graph_recaptures",
     "emulated",
     "num_epochs",
+    "first_batch_seconds",
     "wall_seconds",
 )
 
@@ -50,6 +51,7 @@ def summary_dict(
     graph_captures: int | None = None,
     graph_recaptures: int | None = None,
     emulated: bool = False,
+    first_batch_seconds: float | None = None,
 ) -> dict[str, Any]:
     """The content of summary.json: ``SUMMARY_KEYS``, and the errors in meV if the unit is eV.
 
@@ -75,6 +77,7 @@ def summary_dict(
         graph_recaptures=graph_recaptures,
         emulated=emulated,
         num_epochs=num_epochs,
+        first_batch_seconds=first_batch_seconds,
         wall_seconds=wall_seconds,
     )
     return summary
