@@ -188,7 +188,8 @@ class PackPlan:
             if self.redraws and self.num_molecules
             else None
         )
-        molecules, offsets = recompose(fresh or self.composition, seed, epoch)
+        shard = self.options.get("shard")
+        molecules, offsets = recompose(fresh or self.composition, seed, epoch, shard=shard)
         return replace(self, molecules=molecules, offsets=offsets).pad_to(self.num_packs)
 
     @cached_property
