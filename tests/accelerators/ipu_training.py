@@ -77,14 +77,14 @@ class Run(NamedTuple):
 
 
 def train(
-    folder, strategy, *, data=None, resume=False, callbacks=(), meter=None, **options: Any
+    folder, strategy, *, data=None, resume=None, callbacks=(), meter=None, **options: Any
 ) -> Run:
     """Train; ``options`` are of the Trainer or of `make_module`."""
     settings = {"max_epochs": 2, "log_every_n_steps": 1}
     settings.update({key: options.pop(key) for key in list(options) if key in TRAINER})
     module, data = make_module(**options), make_data() if data is None else data
     losses = Losses()
-    path = str(folder / "last.ckpt") if resume else None
+    path = None if resume is None else str(folder / f"{resume}.ckpt")
     done = int(torch.load(path, weights_only=True)["global_step"]) if path else None
     last = ModelCheckpoint(folder, filename="last", monitor=None, enable_version_counter=False)
     trainer = pl.Trainer(

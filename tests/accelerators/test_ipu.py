@@ -7,8 +7,9 @@ import sys
 from functools import partial
 
 import pytest
+import pytorch_lightning as pl
 import torch
-from ipu_training import ADAMW, cpu, emulated, make_data, make_module, train
+from ipu_training import ADAMW, QUIET, cpu, emulated, make_data, make_module, train
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch.testing import assert_close
 
@@ -19,6 +20,7 @@ from gnnpack.accelerators import (
     train_on_ipu_emulator,
 )
 from gnnpack.accelerators.ipu_optimizer import ipu_optimizer
+from gnnpack.accelerators.ipu_programs import IPUPrograms
 from gnnpack.accelerators.ipu_settings import evaluation_options, training_options
 from gnnpack.accelerators.poptorch_door import load_poptorch
 from gnnpack.training import ema, one_cycle
@@ -32,6 +34,8 @@ POPTORCH = load_poptorch(True)
 @pytest.mark.parametrize(
     "settings, words",
     [
+        ({"replicas": 3}, r"replicas is 3; IPUs are taken in powers of two"),
+        ({"replicas": 128}, "replicas is 128"),
         ({"replicas": 0}, r"accelerator\.replicas is 0; it must be a whole number, 1 or more"),
         ({"gradient_accumulation": 2.0}, r"gradient_accumulation is 2\.0"),
         ({"device_iterations": True}, "device_iterations is True"),
@@ -169,8 +173,17 @@ def test_other_output_modes_train_the_same_and_tell_less(tmp_path, mode):
     if mode == "sum":
         assert_close(each[:, 0], whole.losses.view(-1, 2).mean(1))
     else:
-        # Of the last micro-batches alone: of the size of the others, and not equal.
+        # Of the last micro-batches alone, and never of filler: of the size of the others.
         assert not torch.allclose(each[:, 1], whole.losses.view(-1, 2)[:, 1])
+        assert (each > 0.3 * whole.losses.min()).all()
+
+
+def test_the_sum_of_a_call_is_over_its_real_updates(tmp_path):
+    whole = train(tmp_path / "all", emulated(device_iterations=3))
+    run = train(tmp_path / "sum", emulated(device_iterations=3, output_mode="sum"))
+    # Calls of three and of one update.
+    expected = [losses.mean() for losses in whole.losses[:4].split(3)]
+    assert_close(run.losses[[0, 3]], torch.stack(expected))
 
 
 def test_overlapped_input_changes_nothing(tmp_path):
@@ -219,6 +232,36 @@ def test_a_call_is_told_and_so_are_its_empty_updates(tmp_path, caplog):
     assert "An epoch has 4 updates, and its last call is completed with empty ones (2)" in text
     assert "model.neighbours=dense and exact filters" in text
     assert "estimate" in text
+
+
+def test_offline_the_programs_are_of_the_shapes_a_run_asks_for(tmp_path, monkeypatch):
+    shapes: dict[str, list] = {"compiled": [], "run": []}
+    whole = IPUPrograms._called
+
+    def called(self, program, packs):
+        shapes["run" if callable(getattr(program, "compile", None)) else "compiled"].append(
+            tuple(packs.z.shape)
+        )
+        return whole(self, program, packs)
+
+    monkeypatch.setattr(IPUPrograms, "_called", called)
+    settings = {"gradient_accumulation": 2, "replicas": 2}
+    offline = {"connection": "never", "executable_cache": str(tmp_path / "cache")}
+    with pytest.raises(CompiledOffline):
+        train(tmp_path / "offline", emulated(**settings, **offline))
+    train(tmp_path / "run", emulated(**settings), max_epochs=1)
+    assert set(shapes["compiled"]) == set(shapes["run"])
+
+
+@pytest.mark.parametrize("setting", [{"num_sanity_val_steps": 2}, {}])
+def test_offline_nothing_is_run(tmp_path, setting):
+    strategy = emulated(connection="never", executable_cache=str(tmp_path))
+    trainer = pl.Trainer(
+        strategy=strategy, devices=1, logger=False, max_epochs=1, **{**QUIET, **setting}
+    )
+    run = trainer.fit if setting else trainer.validate
+    with pytest.raises(ValueError, match="connection=never|connection is 'never'"):
+        run(make_module(), make_data())
 
 
 # --- refusals ---
@@ -274,8 +317,11 @@ def test_a_model_that_reads_values_is_refused_in_poptorch_s_words(tmp_path):
         def forward(self, batch):
             return self.weight * batch.target[batch.molecule_mask].sum() * batch.target
 
+    model = Reads()
     with pytest.raises(ValueError, match=r"(?s)An IPU cannot run this model.*nonzero"):
-        train(tmp_path, emulated(), model=Reads())
+        train(tmp_path, emulated(), model=model)
+    # And nothing of the attempt is left on it.
+    assert (type(model), type(model.weight)) == (Reads, torch.nn.Parameter)
 
 
 def test_the_module_is_a_plain_one_again(tmp_path):

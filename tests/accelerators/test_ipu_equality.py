@@ -8,10 +8,12 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from ipu_training import ADAMW, QUIET, cpu, emulated, make_data, make_module, train
-from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from torch.optim.lr_scheduler import StepLR
 from torch.testing import assert_close
 
+from gnnpack.accelerators.ipu_loader import IPULoader
+from gnnpack.accelerators.poptorch_door import load_poptorch
 from gnnpack.batching import PackLoader
 from gnnpack.models import SchNet
 from gnnpack.objective import MAE, MSE
@@ -41,6 +43,42 @@ def test_losses_are_those_of_a_cpu(tmp_path, replicas, accumulation, iterations,
     assert expected.losses[-1] < 0.9 * expected.losses[0]
     both = [run.trainer.callback_metrics["val/mae"] for run in (found, expected)]
     assert_close(both[0], both[1], rtol=1e-4, atol=0)
+
+
+PLAIN_DESCENT = partial(torch.optim.SGD, lr=2e-4, momentum=0.9)
+
+
+@pytest.mark.parametrize("weighting", ["molecule", "micro_batch_mean"])
+def test_gradients_have_the_size_of_a_cpu_s(tmp_path, weighting):
+    # Plain descent, unclipped: Adam would not notice gradients four times too large.
+    options = {"optimizer": PLAIN_DESCENT, "objective": MAE(weighting)}
+    settings = {"replicas": 2, "gradient_accumulation": 2, "device_iterations": 2}
+    found = train(tmp_path / "ipu", emulated(**settings), **options)
+    # Lightning's own accumulation: one micro-batch a host step.
+    expected = train(tmp_path / "cpu", "auto", accumulate_grad_batches=4, **options)
+    for name, value in expected.module.state_dict().items():
+        assert_close(found.module.state_dict()[name], value, rtol=1e-4, atol=1e-6)
+    if weighting == "molecule":
+        assert_same_losses(found, train(tmp_path / "whole", cpu(), **options))
+
+
+def test_training_and_prediction_take_turns_on_the_same_ipus(tmp_path):
+    poptorch = load_poptorch(True)
+    poptorch.set_num_ipus(4)
+    try:
+        run = train(tmp_path, emulated(replicas=4))
+    finally:
+        poptorch.set_num_ipus(None)
+    assert run.trainer.global_step == 8
+
+
+def test_one_loader_serves_all_epochs(tmp_path, monkeypatch):
+    made, make = [], IPULoader._make_loader
+    monkeypatch.setattr(
+        IPULoader, "_make_loader", lambda self, calls: (made.append(calls), make(self, calls))[1]
+    )
+    train(tmp_path, emulated(), max_epochs=3)
+    assert len(made) == 1
 
 
 def test_micro_batches_of_filler_alone_count_nothing(tmp_path):
@@ -110,7 +148,7 @@ def test_resumed_equals_uninterrupted(tmp_path, schedule):
 
     # Planned for two epochs, and stopped behind the first.
     part(max_epochs=2, callbacks=(StopAfter(1),))
-    resumed = part(max_epochs=2, resume=True)
+    resumed = part(max_epochs=2, resume="last")
     for name, value in whole.module.state_dict().items():
         assert torch.equal(resumed.module.state_dict()[name], value), name
     assert resumed.trainer.global_step == whole.trainer.global_step == 8
@@ -126,13 +164,39 @@ class StopAfter(pl.Callback):
         trainer.should_stop = trainer.current_epoch + 1 >= self.num_epochs
 
 
+@pytest.mark.parametrize("iterations", [1, 2])
+def test_resumed_inside_an_epoch_equals_uninterrupted(tmp_path, iterations):
+    settings, folder = {"device_iterations": iterations}, tmp_path / "parts"
+
+    def run(place, **options):
+        keep = ModelCheckpoint(place, filename="inside", every_n_train_steps=6)
+        return train(place, emulated(**settings), data=make_data(6), callbacks=(keep,), **options)
+
+    whole = run(tmp_path / "whole")
+    assert whole.updates_per_epoch == 14
+    run(folder, max_steps=6)
+    resumed = run(folder, resume="inside")
+    assert resumed.trainer.global_step == whole.trainer.global_step == 28
+    for name, value in whole.module.state_dict().items():
+        assert torch.equal(resumed.module.state_dict()[name], value), name
+
+
+def test_a_checkpoint_may_be_written_after_the_training(tmp_path):
+    run = train(tmp_path, emulated())
+    run.trainer.save_checkpoint(tmp_path / "after.ckpt")
+    kept = [torch.load(tmp_path / name, weights_only=True) for name in ("after.ckpt", "last.ckpt")]
+    assert kept[0]["optimizer_states"][0].keys() == kept[1]["optimizer_states"][0].keys()
+    for name, value in kept[1]["state_dict"].items():
+        assert torch.equal(kept[0]["state_dict"][name], value)
+
+
 def test_optimizer_states_do_not_cross_over(tmp_path):
     train(tmp_path / "ipu", emulated(), max_epochs=1)
     with pytest.raises(ValueError, match="made on an IPU"):
-        train(tmp_path / "ipu", cpu(), resume=True)
+        train(tmp_path / "ipu", cpu(), resume="last")
     train(tmp_path / "cpu", cpu(), max_epochs=1)
     with pytest.raises(ValueError, match="made on a CPU or GPU"):
-        train(tmp_path / "cpu", emulated(), resume=True)
+        train(tmp_path / "cpu", emulated(), resume="last")
 
 
 def test_checkpoints_hold_the_weights_that_were_trained_and_run_anywhere(tmp_path):

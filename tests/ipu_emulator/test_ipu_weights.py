@@ -239,3 +239,17 @@ def test_forward_may_not_replace_a_buffer():
 
     with pytest.raises(poptorch.Error, match="Buffer count is reassigned within the model"):
         poptorch.inferenceModel(Replaces())(torch.ones(2))
+
+
+def test_behaviour_23_an_inference_model_made_before_the_training_does_not_follow():
+    model = regression()
+    inference = poptorch.inferenceModel(model)
+    batch = data(4)
+    before = inference(*batch)[0]
+    training = poptorch.trainingModel(model, options())
+    training(*batch)
+    training.detachFromDevice()
+    assert torch.equal(inference(*batch)[0], before)
+    inference.detachFromDevice()
+    # Weights go up whenever it attaches.
+    assert inference(*batch)[0] < before

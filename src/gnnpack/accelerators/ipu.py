@@ -18,7 +18,11 @@ from gnnpack.accelerators.ipu_graph import PackGraph, use_half_precision
 from gnnpack.accelerators.ipu_loader import IPULoader
 from gnnpack.accelerators.ipu_optimizer import KEPT_UNDER, ipu_optimizer, refuse_other_state
 from gnnpack.accelerators.ipu_programs import IPUPrograms
-from gnnpack.accelerators.ipu_refusals import gradient_norm, refuse_unmade_updates
+from gnnpack.accelerators.ipu_refusals import (
+    gradient_norm,
+    refuse_offline,
+    refuse_unmade_updates,
+)
 from gnnpack.accelerators.ipu_settings import IPUSettings
 from gnnpack.accelerators.whole_step import WholeStepStrategy
 from gnnpack.batching import HostStep, PackBatch, PackLoader
@@ -81,6 +85,7 @@ class IPUStrategy(WholeStepStrategy):
         self._loaded_state: Mapping[str, Any] | None = None
         self._loaders: list[IPULoader] = []
         self._shown_loss = torch.zeros(())
+        self._packs_at_once: int | None = None
 
     @property
     def run_summary(self) -> dict[str, Any]:
@@ -92,6 +97,7 @@ class IPUStrategy(WholeStepStrategy):
     def setup(self, trainer: pl.Trainer) -> None:
         """Refuse what an IPU cannot do right; nothing is compiled before the first call."""
         norm = gradient_norm(trainer, self.settings)
+        refuse_offline(trainer, self.settings)
         if self.settings.precision == "float16":
             use_half_precision(self._module.model)
         graph = PackGraph(
@@ -120,10 +126,13 @@ class IPUStrategy(WholeStepStrategy):
         """Loaders that give whole combined batches."""
         assert isinstance(dataloader, PackLoader), "IPUs are fed by our loader"
         settings = self.settings
-        micro_batch = dataloader.packs_per_update // self.micro_batches
+        micro_batch = max(1, dataloader.packs_per_update // self.micro_batches)
         if dataloader.device_iterations is None:
+            # As in training, so that one program serves validation and test.
+            micro_batch = self._packs_at_once or micro_batch
             packs = micro_batch * settings.replicas * settings.device_iterations
             return dataloader.with_packs_per_update(packs)
+        self._packs_at_once = micro_batch
         log.info("IPU%s: %s", self._mark, settings.combined(micro_batch))
         made = IPULoader(dataloader, settings, self._poptorch)
         if made.empty_updates:
@@ -164,12 +173,15 @@ class IPUStrategy(WholeStepStrategy):
 
     def teardown(self) -> None:
         """Weights to the host, and the module as it was."""
-        for loader in self._loaders:
-            loader.close()
-        self._loaders = []
-        if self._programs is not None:
-            self._programs.close()
-        self._programs, self._optimizer = None, None
+        loaders, self._loaders = self._loaders, []
+        programs, self._programs = self._programs, None
+        try:
+            for loader in loaders:
+                loader.close()
+        finally:
+            if programs is not None:
+                programs.close()
+        # The optimizer stays: a checkpoint may be written after the training.
         super().teardown()
 
     # --- the updates ---
@@ -187,7 +199,7 @@ class IPUStrategy(WholeStepStrategy):
         self.blocked_seconds = (self.blocked_seconds or 0.0) + time.perf_counter() - asked
         # Schedules that count updates move on; their rates come into force with the next call.
         num_updates = sum(1 for _ in self._rates())
-        return self._losses_of_updates(losses, num_updates), [held[0]] * num_updates
+        return self._losses_of_updates(losses, step.packs, num_updates), [held[0]] * num_updates
 
     def _set_rates(self, rates: list[float]) -> None:
         groups = self._optimizer.param_groups
@@ -197,7 +209,7 @@ class IPUStrategy(WholeStepStrategy):
             group["lr"] = rate
         self._programs_now.set_optimizer(self._optimizer)
 
-    def _losses_of_updates(self, losses: Tensor, num_updates: int) -> Tensor:
+    def _losses_of_updates(self, losses: Tensor, packs: PackBatch, num_updates: int) -> Tensor:
         """Losses (num_updates,), as near to each update's own as the output mode allows."""
         iterations = self.settings.device_iterations
         losses = losses.reshape(-1).float()
@@ -206,9 +218,12 @@ class IPUStrategy(WholeStepStrategy):
             return losses.view(iterations, -1).mean(1)[:num_updates]
         if self.settings.output_mode == "sum":
             self._shown_loss = losses.sum() / (num_updates * self.micro_batches)
-        elif num_updates == iterations:
-            # Otherwise the last micro-batches are empty, and the latest loss stands.
-            self._shown_loss = losses.mean()
+        else:
+            # Of the last micro-batch of each replica; where all are empty the latest loss stands.
+            each = iterations * self.settings.gradient_accumulation
+            real = packs.molecule_mask.view(each, self.settings.replicas, -1)[-1].any(1)
+            if real.any():
+                self._shown_loss = losses[real].mean()
         return self._shown_loss.expand(num_updates)
 
     def _predict(self, batch: PackBatch) -> Tensor:
@@ -266,7 +281,8 @@ class IPUStrategy(WholeStepStrategy):
             for new, old in zip(groups, state["param_groups"])
         ]
         self.optimizers[0].load_state_dict({"state": {}, "param_groups": kept})
-        self._optimizer.load_state_dict(state[KEPT_UNDER])
+        # The rates come from the groups: those of the state would be sent over them later.
+        self._optimizer.load_state_dict({**state[KEPT_UNDER], "ipu_param": {}})
 
     @property
     def _programs_now(self) -> IPUPrograms:

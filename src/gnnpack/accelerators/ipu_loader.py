@@ -39,6 +39,8 @@ class IPULoader(PackLoader):
             device_iterations=settings.device_iterations,
         )
         self.device_iterations = settings.device_iterations
+        self._resume_at = loader._resume_at
+        loader.stand_in = self
         self._settings, self._poptorch = settings, poptorch
         self._combined: Any = None
         self._iterator: Iterator[Any] = iter(())

@@ -25,6 +25,8 @@ class IPUPrograms:
         self._graph, self._poptorch, self._settings = graph, poptorch, settings
         self._training: Any = None
         self._prediction: Any = None
+        things = [graph, *graph.parameters(), *graph.buffers()]
+        self._classes: list[tuple[Any, type]] = [(thing, type(thing)) for thing in things]
         # Whether the IPU has weights that the host has not.
         self._ahead = False
 
@@ -62,8 +64,13 @@ class IPUPrograms:
 
     def set_optimizer(self, optimizer: Any) -> None:
         """Send changed rates to the IPU; before the first call they go with the program."""
-        if self._training is not None:
-            self._training.setOptimizer(optimizer)
+        executor = self._training
+        if executor is None:
+            return
+        if executor.isCompiled() and not executor.isAttachedToDevice():
+            # First: attaching sends what was read at the detach, the rates of then included.
+            executor.attachToDevice()
+        executor.setOptimizer(optimizer)
 
     def pause_training(self) -> None:
         """Detach; the weights come to the host."""
@@ -84,11 +91,21 @@ class IPUPrograms:
 
     def close(self) -> None:
         """Weights to the host; no trace of PopTorch is left on the module."""
-        self.weights_to_host()
-        for executor in (self._prediction, self._training):
-            if executor is not None:
-                executor.destroy()
-        self._training = self._prediction = None
+        try:
+            self.weights_to_host()
+        finally:
+            for executor in (self._prediction, self._training):
+                if executor is not None:
+                    executor.destroy()
+            self._training = self._prediction = None
+            self._unwrap()
+
+    def _unwrap(self) -> None:
+        # Nothing to do but where PopTorch has wrapped what it then could not compile: destroy()
+        # leaves that as it is.
+        for thing, kind in self._classes:
+            if type(thing) is not kind:
+                thing.__class__ = kind
 
     def _training_executor(self, optimizer: Any) -> Any:
         if self._training is None:

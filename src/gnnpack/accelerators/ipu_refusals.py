@@ -45,6 +45,22 @@ def gradient_norm(trainer: pl.Trainer, settings: IPUSettings) -> float | None:
     return float(clip)
 
 
+def refuse_offline(trainer: pl.Trainer, settings: IPUSettings) -> None:
+    """ValueError where connection=never would have to run a program."""
+    if settings.connection != "never":
+        return
+    if trainer.state.fn != TrainerFn.FITTING:
+        raise ValueError(
+            "accelerator.connection is 'never', which compiles for training and prediction and "
+            "runs nothing. Use connection=always where there is an IPU."
+        )
+    if trainer.num_sanity_val_steps:
+        raise ValueError(
+            f"trainer.num_sanity_val_steps is {trainer.num_sanity_val_steps}, but with "
+            "accelerator.connection=never nothing is run. Set it to 0."
+        )
+
+
 def refuse_unmade_updates(trainer: pl.Trainer, loader: PackLoader) -> None:
     """ValueError for trainer.max_steps inside a call: a program makes all of its updates."""
     most, each = trainer.max_steps, loader.device_iterations or 1

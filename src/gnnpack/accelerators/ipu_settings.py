@@ -9,6 +9,12 @@ OUTPUT_MODES = {"all": "All", "final": "Final", "sum": "Sum"}
 CONNECTIONS = {"always": "Always", "on_demand": "OnDemand", "never": "Never"}
 IPU_PRECISIONS = ("float32", "float16")
 
+MOST_REPLICAS = 64
+"""IPUs of one process."""
+
+IPU_VERSION = 2
+"""Mk2 and Bow, what is compiled for where no IPU is there."""
+
 # PopART's AccumulateOuterFragmentSchedule.OverlapCycleOptimized.
 OVERLAP_CYCLE_OPTIMIZED = 2
 
@@ -69,6 +75,9 @@ class IPUSettings:
         ):
             if getattr(self, key) not in known:
                 raise _refusal(key, getattr(self, key), f"choose one of {', '.join(known)}")
+        if self.replicas > MOST_REPLICAS or self.replicas & (self.replicas - 1):
+            cure = f"IPUs are taken in powers of two: 1, 2, 4 ... {MOST_REPLICAS}"
+            raise _refusal("replicas", self.replicas, cure)
         share, tiles, norm = self.available_memory_proportion, self.num_io_tiles, self.max_grad_norm
         if share is not None and not 0 < share <= 1:
             raise _refusal("available_memory_proportion", share, "use a part of 1, e.g. 0.6")
@@ -141,7 +150,10 @@ def _options(poptorch: Any, settings: IPUSettings) -> Any:
         options._Popart.set("defaultBufferingDepth", settings.prefetch_depth)
     if settings.executable_cache is not None:
         options.enableExecutableCaching(str(settings.executable_cache))
-    options.connectionType(getattr(poptorch.ConnectionType, CONNECTIONS[settings.connection]))
+    if settings.connection == "never":
+        options.useOfflineIpuTarget(IPU_VERSION)
+    else:
+        options.connectionType(getattr(poptorch.ConnectionType, CONNECTIONS[settings.connection]))
     return options
 
 

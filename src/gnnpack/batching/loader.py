@@ -56,6 +56,7 @@ class PackLoader:
     Attributes:
         wait_seconds: seconds the consumer was blocked waiting for batches so far.
         updates_per_epoch: optimizer steps of a whole epoch.
+        stand_in: the loader a strategy iterates instead of this one; its position is this one's.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class PackLoader:
         self.wait_seconds = 0.0
         self._position = (0, 0)
         self._resume_at: Mapping[str, int] | None = None
+        self.stand_in: PackLoader | None = None
 
     def __len__(self) -> int:
         """Host steps of one epoch."""
@@ -191,6 +193,8 @@ class PackLoader:
 
     def state_dict(self) -> dict[str, Any]:
         """Where the iteration is."""
+        if self.stand_in is not None:
+            return self.stand_in.state_dict()
         return {
             "epoch": self._position[0],
             "step": self._position[1],
@@ -199,6 +203,8 @@ class PackLoader:
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Go on after the steps done, if the next iteration is of the same epoch."""
+        if self.stand_in is not None:
+            self.stand_in.load_state_dict(state)
         self._resume_at = dict(state)
 
 

@@ -41,7 +41,7 @@ class Readout(nn.Module):
         wide = at_least_single(atom_values.dtype)
         scaled = atom_values.to(wide) * self.std.to(wide) + self.mean.to(wide)
         total = (_sum_in_order if in_order else _sum)(scaled, batch)
-        return total if self.kind == "sum" else total / batch.num_atoms.clamp(min=1)
+        return total if self.kind == "sum" else total / batch.num_atoms.to(total.dtype).clamp(min=1)
 
     def extra_repr(self) -> str:
         return f"kind={self.kind}, mean={self.mean.item():.4g}, std={self.std.item():.4g}"

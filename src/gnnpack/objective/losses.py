@@ -42,7 +42,7 @@ class Objective(nn.Module, ABC):
         difference = torch.where(batch.molecule_mask, difference, torch.zeros_like(difference))
         cost = self.cost(difference)
         if self.weighting == "micro_batch_mean":
-            return cost.sum() / batch.molecule_mask.sum().clamp(min=1)
+            return cost.sum() / batch.molecule_mask.sum().to(cost.dtype).clamp(min=1)
         per_pack = cost.sum(1) / batch.step_molecules.to(cost.dtype)
         return num_micro_batches * per_pack.sum()
 

@@ -59,6 +59,8 @@ class PoplarExecutor:
         self._device = Device(options.replication_factor)
         self._weights_are_dirty = False
         self._seen_version = 0
+        # An inference model follows the training of a module that was wrapped before it was made.
+        self._follows = is_wrapped(module)
         self.host_weights_version = 0
         if optimizer is not None:
             self.setOptimizer(optimizer)
@@ -189,7 +191,7 @@ class PoplarExecutor:
     def _follow_training(self) -> None:
         """Take the weights of the trainingModel of the same module, if there are newer ones."""
         module: Any = self._user_model
-        if not is_wrapped(module):
+        if not (self._follows and is_wrapped(module)):
             return
         module.copyWeightsToHostIfNeeded()
         version = module.host_weights_version()

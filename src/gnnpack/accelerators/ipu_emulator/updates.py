@@ -73,9 +73,7 @@ class DeviceUpdates:
             return
         divisor = num_micro_batches if reduction == ReductionType.Mean else 1
         scale = divisor * self._loss_scaling
-        for parameter, weight, total in zip(
-            self._wide.values(), self._device.values(), self._sums
-        ):
+        for parameter, weight, total in zip(self._wide.values(), self._device.values(), self._sums):
             if parameter is not weight:
                 parameter.copy_(weight)
             parameter.grad = total if total is None or scale == 1 else total / scale
