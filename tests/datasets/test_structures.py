@@ -22,7 +22,7 @@ def test_all_frames_of_an_xyz_file(tmp_path):
 def test_periodic_is_refused(tmp_path):
     path = str(tmp_path / "cell.extxyz")
     write(path, [Atoms("H"), Atoms("H", cell=[5, 5, 5], pbc=True)])
-    with pytest.raises(ValueError, match=r"cell\.extxyz, frame 1 is periodic"):
+    with pytest.raises(ValueError, match=r"cell\.extxyz, frame 1: it is periodic"):
         read_structures(path)
 
 
@@ -31,8 +31,8 @@ def test_periodic_is_refused(tmp_path):
     [
         ("empty.xyz", "", "empty.xyz"),
         ("bad.xyz", "3\n\nH 0 0 0\n", "bad.xyz cannot be read as structures"),
-        ("nan.xyz", "1\n\nH 0 0 nan\n", "frame 0: atom 0 is at"),
-        ("dummy.xyz", "1\n\nX 0 0 0\n", "frame 0: atom 0 has no element"),
+        ("nan.xyz", "1\n\nH 0 0 nan\n", "frame 0: the positions of its atom 0"),
+        ("dummy.xyz", "1\n\nX 0 0 0\n", "frame 0: its atom 0 has the atomic number 0"),
         ("none.xyz", "0\n\n", "none.xyz"),
         ("what.zzz", "hello", "what.zzz cannot be read"),
     ],

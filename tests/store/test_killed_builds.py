@@ -37,7 +37,7 @@ def test_killed_build_leaves_nothing_that_opens(dataset, root, monkeypatch):
     def stop(*_arguments):
         raise Killed
 
-    monkeypatch.setattr(building._ChunkWriter, "close", stop)
+    monkeypatch.setattr(building.ChunkWriter, "close", stop)
     with pytest.raises(Killed):
         open_store(dataset, root)
     assert not (root / "made").exists()

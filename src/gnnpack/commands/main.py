@@ -10,6 +10,7 @@ COMMANDS = {
     "train": "train a model; the same as python train.py",
     "evaluate": "errors of a checkpoint: gnnpack evaluate checkpoint=PATH split=test",
     "predict": "predict molecules: gnnpack predict checkpoint=PATH input=FILE output=FILE.csv",
+    "data": "get and look at data: gnnpack data fetch hydronet",
     "plan": "advise a pack size: packs, fill, proven bound; gnnpack plan dataset=qm9",
     "bench": "time store, plans, batches and training steps beside PyG's; bench packers",
 }

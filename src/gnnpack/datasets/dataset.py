@@ -64,6 +64,8 @@ class Dataset(ABC):
     target_infos: Mapping[str, TargetInfo]
     reference_energies: Mapping[str, Mapping[int, float]] = {}
     """Target -> atomic number -> published value of the lone atom, in the target's unit."""
+    has_forces: bool = False
+    """Whether molecules come with forces; for the room a store needs."""
     expected_molecules: int | None = None
     expected_atoms: int | None = None
     published_checksums: Mapping[str, str] = {}

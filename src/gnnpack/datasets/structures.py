@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gnnpack.datasets.molecules import Molecules
+from gnnpack.datasets.structure_frames import Frame, FrameFault, check_frame, vectors
 
 
 def read_structures(path: str) -> Molecules:
@@ -48,16 +49,9 @@ def _frames(path: str) -> list[Any]:
 
 
 def _check(frame: Any, place: str) -> None:
-    if len(frame) == 0:
-        raise ValueError(f"{place} has no atoms; remove it.")
-    if frame.pbc.any():
-        raise ValueError(
-            f"{place} is periodic; gnnpack predicts molecules and would not see neighbours "
-            "across the cell. Remove the cell (pbc) if these are molecules."
-        )
-    if not np.isfinite(frame.positions).all():
-        atom = int(np.argmin(np.isfinite(frame.positions).all(axis=1)))
-        raise ValueError(f"{place}: atom {atom} is at {frame.positions[atom]}; correct it.")
-    if frame.numbers.min() < 1:
-        atom = int(np.argmin(frame.numbers))
-        raise ValueError(f"{place}: atom {atom} has no element (atomic number 0); name it.")
+    numbers, positions = frame.numbers, frame.positions
+    try:
+        check_frame(Frame(0, None, numbers, positions, bool(frame.pbc.any()), {}, {}))
+        vectors("positions", positions, 1.0, len(numbers))
+    except FrameFault as fault:
+        raise ValueError(f"{place}: {fault} Correct or remove it.") from None

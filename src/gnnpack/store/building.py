@@ -2,84 +2,106 @@
 
 from __future__ import annotations
 
-import errno
+import hashlib
+import json
 import os
-import shutil
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Iterator
+from typing import TYPE_CHECKING, Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from gnnpack import __version__
-from gnnpack.store.columns import ColumnInfo, ColumnWriter
-from gnnpack.store.manifest import Manifest, StoredSource, StoredTarget
+from gnnpack.store.manifest import FORMAT_VERSION, Manifest, StoredSource, StoredTarget
+from gnnpack.store.parts import PartFolder, bytes_below, parts_of, read_in_parts
+from gnnpack.store.progress import building_bar
+from gnnpack.store.refusal import check_room, expected_bytes, explain_refusal
+from gnnpack.store.writing import ChunkWriter
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from gnnpack.store.columns import ColumnInfo
     from gnnpack.store.contract import ChunkLike, DatasetLike
 
 READOUTS = ("sum", "mean")
 
 
-def build(dataset: DatasetLike, folder: str) -> Manifest:
+def build(dataset: DatasetLike, folder: str, parts_folder: str) -> Manifest:
     """Read the data set into ``folder``, which must be empty; the manifest is written last.
 
-    Memory is that of one chunk (and 8 bytes a molecule to compare ids). ValueError for data that
-    contradict themselves, OSError naming the folder when it cannot be written.
+    A data set in parts is read part by part into ``parts_folder``, several at once, and what lies
+    there from a killed build is used. Memory is that of a chunk a thread (and 8 bytes a molecule
+    to compare ids). ValueError for data that contradict themselves, OSError naming the folder
+    when it cannot be written.
     """
+    parts = parts_of(dataset)
     needed = expected_bytes(dataset)
+    if needed is not None and parts:
+        # Parts stay until the store is whole.
+        needed = max(0, 2 * needed - bytes_below(parts_folder))
     _check_targets(dataset)
     checksums = dataset.checksums()
     sources = tuple(
         StoredSource(s.name, s.size, s.mtime_ns, checksums[s.name]) for s in dataset.sources()
     )
     with explain_refusal(folder, needed):
-        _check_room(folder, needed)
-    writer = _ChunkWriter(dataset, folder)
-    try:
-        with explain_refusal(folder, needed):
-            writer.start()
-        for chunk in dataset.read():
-            with explain_refusal(folder, needed):
-                writer.append(chunk)
-        with explain_refusal(folder, needed):
-            columns = writer.close()
-            _check_ids(dataset.name, os.path.join(folder, "ids.npy"))
-            manifest = _manifest(dataset, sources, columns)
-            manifest.save(folder)
-    finally:
-        writer.abandon()
+        check_room(folder, needed)
+    with building_bar(dataset.store_name, dataset.expected_molecules) as advance:
+        if parts:
+            place = PartFolder(dataset, parts_folder, build_key(dataset, sources))
+            columns = _write(dataset, folder, needed, read_in_parts(place, parts, advance))
+        else:
+            columns = _write(dataset, folder, needed, _counted(dataset, advance))
+    _check_counts(dataset, columns)
+    with explain_refusal(folder, needed):
+        _check_ids(dataset.name, os.path.join(folder, "ids.npy"))
+        manifest = _manifest(dataset, sources, columns)
+        manifest.save(folder)
     return manifest
 
 
-def expected_bytes(dataset: DatasetLike) -> int | None:
-    """Bytes the store will take, or None where the data set does not know its counts."""
-    if dataset.expected_molecules is None or dataset.expected_atoms is None:
-        return None
-    per_molecule = 8 * (2 + len(dataset.target_infos))
-    return dataset.expected_atoms * 13 + dataset.expected_molecules * per_molecule
+def build_key(dataset: DatasetLike, sources: Sequence[StoredSource]) -> str:
+    """16 hexadecimal digits over all that decides what a part of this data set holds."""
+    content = [
+        FORMAT_VERSION,
+        [dataset.name, dataset.store_name, dataset.reader_version],
+        {name: list(info) for name, info in stored_targets(dataset).items()},
+        sorted((source.name, source.sha256) for source in sources),
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-@contextmanager
-def explain_refusal(folder: str, needed: int | None) -> Iterator[None]:
-    """Turn the system's refusal to write into a sentence with a cure, same errno."""
+def _write(
+    dataset: DatasetLike, folder: str, needed: int | None, chunks: Iterable[ChunkLike]
+) -> dict[str, ColumnInfo]:
+    writer = ChunkWriter(dataset, folder)
     try:
-        yield
-    except OSError as error:
-        size = f" It needs about {needed / 1e6:,.0f} MB." if needed else ""
-        raise OSError(
-            error.errno,
-            f"cannot write the store in {os.path.dirname(folder) or '.'}: "
-            f"{error.strerror or error}.{size} Choose another place with data_dir=FOLDER or the "
-            "environment variable GNNPACK_DATA",
-        ) from error
+        with explain_refusal(folder, needed):
+            writer.start()
+        for chunk in chunks:
+            with explain_refusal(folder, needed):
+                writer.append(chunk)
+        with explain_refusal(folder, needed):
+            return writer.close()
+    finally:
+        writer.abandon()
 
 
-def _check_room(folder: str, needed: int | None) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed is not None and free < needed:
-        raise OSError(errno.ENOSPC, f"only {free / 1e6:,.0f} MB are free")
+def _counted(dataset: DatasetLike, advance: Callable[[int], None]) -> Iterator[ChunkLike]:
+    for chunk in dataset.read():
+        yield chunk
+        advance(len(chunk.ids))
+
+
+def _check_counts(dataset: DatasetLike, columns: dict[str, ColumnInfo]) -> None:
+    # `read` has counted already; parts are read one by one.
+    for what, column, expected in (
+        ("molecules", "ids", dataset.expected_molecules),
+        ("atoms", "z", dataset.expected_atoms),
+    ):
+        found = columns[column].shape[0]
+        if expected is not None and found != expected:
+            raise ValueError(
+                f"{dataset.name}: read {found:,} {what} where {expected:,} are expected. "
+                f"A raw file is damaged or of another release: {dataset.source_label}."
+            )
 
 
 def _check_targets(dataset: DatasetLike) -> None:
@@ -132,59 +154,3 @@ def stored_references(dataset: DatasetLike) -> dict[str, dict[int, float]]:
         target: {int(number): float(value) for number, value in energies.items()}
         for target, energies in dataset.reference_energies.items()
     }
-
-
-class _ChunkWriter:
-    """The columns of a store under construction."""
-
-    def __init__(self, dataset: DatasetLike, folder: str) -> None:
-        self._name = dataset.name
-        self._folder = folder
-        self._targets = tuple(dataset.target_infos)
-        self._num_atoms = 0
-        self._columns: dict[str, ColumnWriter] = {}
-
-    def start(self) -> None:
-        self._add("z", "|u1")
-        self._add("pos", "<f4", (3,))
-        self._add("offsets", "<i8")
-        self._add("ids", "<i8")
-        for target in self._targets:
-            self._add(f"target_{target}", "<f8")
-        self._columns["offsets"].append(np.zeros(1, dtype=np.int64))
-
-    def append(self, chunk: ChunkLike) -> None:
-        if set(chunk.targets) != set(self._targets):
-            raise ValueError(
-                f"{self._name}: a chunk has the targets {sorted(chunk.targets)}, but the data "
-                f"set declares {sorted(self._targets)}."
-            )
-        if chunk.forces is not None and "forces" not in self._columns and not self._num_atoms:
-            self._add("forces", "<f4", (3,))
-        if (chunk.forces is not None) != ("forces" in self._columns):
-            raise ValueError(f"{self._name}: some molecules have forces and others have none.")
-        rows: dict[str, NDArray[Any]] = {
-            "z": chunk.z,
-            "pos": chunk.pos,
-            "offsets": chunk.offsets[1:] + self._num_atoms,
-            "ids": chunk.ids,
-            **{f"target_{name}": chunk.targets[name] for name in self._targets},
-        }
-        if chunk.forces is not None:
-            rows["forces"] = chunk.forces
-        for name, values in rows.items():
-            self._columns[name].append(values)
-        self._num_atoms += len(chunk.z)
-
-    def close(self) -> dict[str, ColumnInfo]:
-        if not self._num_atoms:
-            raise ValueError(f"{self._name}: its raw files hold no molecules.")
-        return {name: column.close() for name, column in self._columns.items()}
-
-    def abandon(self) -> None:
-        for column in self._columns.values():
-            column.abandon()
-
-    def _add(self, name: str, dtype: str, row: tuple[int, ...] = ()) -> None:
-        path = os.path.join(self._folder, f"{name}.npy")
-        self._columns[name] = ColumnWriter(path, dtype, row)

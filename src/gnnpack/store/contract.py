@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterator, Mapping, Protocol, Sequence
+from typing import TYPE_CHECKING, Callable, Iterator, Mapping, Protocol, Sequence
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,8 +46,24 @@ class ChunkLike(Protocol):
     def forces(self) -> NDArray[np.float32] | None: ...
 
 
+class PartLike(Protocol):
+    """Molecules that can be read alone and beside others, such as those of one raw file."""
+
+    @property
+    def name(self) -> str:
+        """Fit to name a folder; no other part of the data set has it."""
+
+    @property
+    def chunks(self) -> Callable[[], Iterator[ChunkLike]]:
+        """Its molecules, some thousand at a time; called in any thread."""
+
+
 class DatasetLike(Protocol):
-    """A data set; `gnnpack.datasets.Dataset` is the base class that fits."""
+    """A data set; `gnnpack.datasets.Dataset` is the base class that fits.
+
+    One that also has ``parts()``, a sequence of `PartLike` whose chunks one after the other are
+    those of ``read()``, is read by several threads and resumed by part, see `store.parts`.
+    """
 
     @property
     def name(self) -> str: ...

@@ -11,15 +11,10 @@ from typing import TYPE_CHECKING, Iterator, Sequence
 
 from filelock import FileLock, Timeout
 
-from gnnpack.store.building import (
-    build,
-    expected_bytes,
-    explain_refusal,
-    stored_references,
-    stored_targets,
-)
+from gnnpack.store.building import build, stored_references, stored_targets
 from gnnpack.store.columns import damage
 from gnnpack.store.manifest import Manifest, StoredSource
+from gnnpack.store.refusal import expected_bytes, explain_refusal
 from gnnpack.store.store import Store
 
 if TYPE_CHECKING:
@@ -42,6 +37,7 @@ def open_store(dataset: DatasetLike, root: str | os.PathLike[str]) -> Store:
     except FileNotFoundError as missing:
         return _open_without_sources(dataset, folder, missing)
     if why_rebuild(dataset, folder, sources) is None:
+        _sweep(dataset, folder)
         return Store(folder)
     with _build_lock(dataset, folder):
         # Asked again, because another process may have built it while this one waited.
@@ -113,12 +109,29 @@ def _open_without_sources(dataset: DatasetLike, folder: str, missing: FileNotFou
     ) from missing
 
 
+def _beside(folder: str, word: str) -> str:
+    root, name = os.path.split(folder)
+    return os.path.join(root, f".{name}.{word}")
+
+
+def _sweep(dataset: DatasetLike, folder: str) -> None:
+    """Remove parts that a build left when it was killed between its last two steps."""
+    parts = _beside(folder, "parts")
+    if not os.path.isdir(parts):
+        return
+    try:
+        with FileLock(_beside(folder, "lock"), timeout=0):
+            shutil.rmtree(parts, ignore_errors=True)
+    except (Timeout, OSError) as error:
+        # Somebody builds with them, or the folder cannot be written: the store is whole anyway.
+        log.debug("%s stays: %s", parts, error)
+
+
 @contextmanager
 def _build_lock(dataset: DatasetLike, folder: str) -> Iterator[None]:
-    root, name = os.path.split(folder)
     with explain_refusal(folder, expected_bytes(dataset)):
-        os.makedirs(root, exist_ok=True)
-        lock = FileLock(os.path.join(root, f".{name}.lock"))
+        os.makedirs(os.path.dirname(folder), exist_ok=True)
+        lock = FileLock(_beside(folder, "lock"))
         try:
             lock.acquire(timeout=0.5)
         except Timeout:
@@ -133,10 +146,10 @@ def _build_lock(dataset: DatasetLike, folder: str) -> Iterator[None]:
 def _build_in_place(dataset: DatasetLike, folder: str) -> None:
     """Build beside ``folder`` and rename; call under the lock.
 
-    The two names are fixed: under the lock, whatever lies there was left by a killed build.
+    The names are fixed: under the lock, whatever lies there was left by a killed build. Finished
+    parts are kept for the next build, everything else goes.
     """
-    root, name = os.path.split(folder)
-    building, old = (os.path.join(root, f".{name}.{word}") for word in ("building", "old"))
+    building, old, parts = (_beside(folder, word) for word in ("building", "old", "parts"))
     with explain_refusal(folder, expected_bytes(dataset)):
         for leftover in (building, old):
             if os.path.isdir(leftover):
@@ -144,11 +157,12 @@ def _build_in_place(dataset: DatasetLike, folder: str) -> None:
                 shutil.rmtree(leftover)
         os.mkdir(building)
     try:
-        build(dataset, building)
+        build(dataset, building, parts)
         with explain_refusal(folder, expected_bytes(dataset)):
             if os.path.isdir(folder):
                 os.rename(folder, old)
             os.rename(building, folder)
+        shutil.rmtree(parts, ignore_errors=True)
     finally:
         shutil.rmtree(building, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gnnpack.store.composition import determined_sums, sum_words
 from gnnpack.store.store import NUM_ELEMENTS
 
 if TYPE_CHECKING:
@@ -69,11 +70,13 @@ def fit_references(store: Store, name: str, rows: ArrayLike) -> NDArray[np.float
         )
     values, _, rank, _ = np.linalg.lstsq(composition, store.target(name)[chosen], rcond=None)
     if rank < len(elements):
+        sums = [sum_words(one) for one in determined_sums(composition, elements.tolist())]
         log.warning(
-            "Compositions fix only %d of %d reference energies of %s; the smallest are used.",
+            "Compositions fix only %d of %d reference energies of %s (%s); the smallest are used.",
             rank,
             len(elements),
             name,
+            "; ".join(sums),
         )
     references = np.zeros(NUM_ELEMENTS, dtype=np.float64)
     references[elements] = values
