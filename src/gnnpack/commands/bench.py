@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # First words and the modules whose main() they run.
 BENCHMARKS = {
     "packers": "gnnpack.commands.bench_packers",
+    "packing": "gnnpack.commands.bench_packing",
     "compare": "gnnpack.commands.bench_compare",
     "gpu": "gnnpack.commands.bench_gpu",
 }
@@ -29,7 +30,8 @@ BENCHMARKS = {
 class Arguments:
     """Time everything from the store to whole training runs, beside PyG; all optional.
 
-    Others: gnnpack bench packers compares packers, gnnpack bench gpu measures a CUDA GPU,
+    Others: gnnpack bench packers compares packers, gnnpack bench packing draws the paper's figures
+    of packing, gnnpack bench gpu measures a CUDA GPU,
     gnnpack bench compare A B compares two reports.
     """
 

@@ -1,4 +1,7 @@
-"""`gnnpack plan dataset=qm9 [packer=optimal] [shapes=36,54] [figures=true] [save=PATH.npz]`."""
+"""`gnnpack plan dataset=qm9 [packer=optimal] [shapes=36,54] [figures=true] [save=PATH.npz]`.
+
+With `accelerator.devices=` or `accelerator.num_nodes=` it plans an epoch of many ranks on paper.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Sequence
 
+from gnnpack.commands import plan_scale, plan_scale_settings
 from gnnpack.commands.arguments import parse_arguments
 from gnnpack.commands.plan_settings import (
     Arguments,
@@ -26,9 +30,12 @@ if TYPE_CHECKING:
 def main() -> None:
     """Print the table and the sentences; write what was asked for."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    arguments = parse_arguments(Arguments, sys.argv[1:], "gnnpack plan")
+    words = sys.argv[1:]
     try:
-        run(arguments)
+        if plan_scale_settings.is_scale(words):
+            plan_scale.run(words)
+        else:
+            run(parse_arguments(Arguments, words, "gnnpack plan"))
     except (ValueError, OSError) as error:
         raise SystemExit(f"gnnpack plan: {error}") from error
 

@@ -89,7 +89,7 @@ def as_dict(advice: Advice, published: Collection[int], sentences: Sequence[str]
     }
 
 
-def byte_size(number: int) -> str:
+def byte_size(number: float) -> str:
     """Three digits in the unit that suits them.
 
     >>> byte_size(800), byte_size(34_419), byte_size(1_250_000)

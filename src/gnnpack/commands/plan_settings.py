@@ -26,6 +26,9 @@ class Arguments:
     figures     true draws PNG files and one HTML page, into out
     out         folder for plan.json and figures
     save, load  write the plan of all molecules; say what a saved plan holds
+
+    accelerator.devices=8 accelerator.num_nodes=64 plan an epoch of many devices on paper, with
+    arguments of their own: gnnpack plan accelerator.devices=8 --help.
     """
 
     dataset: str = ""
