@@ -260,7 +260,7 @@ def test_offline_nothing_is_run(tmp_path, setting):
         strategy=strategy, devices=1, logger=False, max_epochs=1, **{**QUIET, **setting}
     )
     run = trainer.fit if setting else trainer.validate
-    with pytest.raises(ValueError, match="connection=never|connection is 'never'"):
+    with pytest.raises(ValueError, match=r"connection=never|connection is 'never'"):
         run(make_module(), make_data())
 
 
