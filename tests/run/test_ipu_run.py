@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -87,3 +88,20 @@ def test_the_paper_s_runs_make_a_few_steps(name, compose, tmp_path):
     assert summary["updates"] >= 4
     kept = load_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")
     assert kept["global_step"] == summary["updates"]
+
+
+def test_wandb_has_the_losses_of_every_update(small, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    run(small(*EMULATED, "logger=wandb", "trainer.max_epochs=1"), tmp_path / "run")
+    kept = (tmp_path / "run" / "wandb_id.txt").read_text().strip()
+    (file,) = (tmp_path / "run" / "wandb").glob(f"offline-run-*/run-{kept}.wandb")
+    # wandb.finish returns some milliseconds before wandb's own process has written the file.
+    for _ in range(500):
+        if b"train/loss" in file.read_bytes():
+            break
+        time.sleep(0.01)
+    content = file.read_bytes()
+    assert b"train/loss" in content
+    assert b"val/mae" in content
