@@ -239,9 +239,8 @@ def test_offline_the_programs_are_of_the_shapes_a_run_asks_for(tmp_path, monkeyp
     whole = IPUPrograms._called
 
     def called(self, program, packs):
-        shapes["run" if callable(getattr(program, "compile", None)) else "compiled"].append(
-            tuple(packs.z.shape)
-        )
+        kind = "run" if callable(getattr(program, "compile", None)) else "compiled"
+        shapes[kind].append(tuple(packs.z.shape))
         return whole(self, program, packs)
 
     monkeypatch.setattr(IPUPrograms, "_called", called)

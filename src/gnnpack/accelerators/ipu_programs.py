@@ -33,16 +33,18 @@ class IPUPrograms:
     def train(self, packs: PackBatch, optimizer: Any) -> Tensor:
         """Make a call's updates; their losses as the output mode has them."""
         executor = self._training_executor(optimizer)
-        first = not executor.isCompiled()
-        losses = self._called(executor, packs)
-        self._ahead = True
-        if first:
+        if not executor.isCompiled():
+            # Apart from the first call, which may take long: first what it will take.
+            self._called(executor.compile, packs)
             self._tell_size(executor)
+        losses: Tensor = self._called(executor, packs)
+        self._ahead = True
         return losses
 
     def predict(self, packs: PackBatch) -> Tensor:
         """Predictions (P, G)."""
-        return self._called(self._prediction_executor(), packs)
+        predicted: Tensor = self._called(self._prediction_executor(), packs)
+        return predicted
 
     def compile(self, packs: PackBatch, optimizer: Any) -> None:
         """Compile both programs, for calls like this one, into the cache."""
@@ -53,10 +55,9 @@ class IPUPrograms:
             self._prediction_executor().compile, PackBatch(*(field[:kept] for field in packs))
         )
 
-    def _called(self, program: Any, packs: PackBatch) -> Tensor:
+    def _called(self, program: Any, packs: PackBatch) -> Any:
         try:
-            made: Tensor = program(*packs)
-            return made
+            return program(*packs)
         except self._poptorch.Error as error:
             raise ValueError(
                 f"An IPU cannot run this model and configuration. PopTorch says: {error}"
