@@ -234,7 +234,7 @@ def test_defaults_are_those_of_the_settings(monkeypatch):
 @pytest.mark.parametrize(
     "arguments, said",
     [
-        (["packerss"], "no benchmark 'packerss'; there is packers, compare"),
+        (["packerss"], "no benchmark 'packerss'; there is packers, packing, compare"),
         (["packers", "repeats=many"], "repeats=many is not a whole number"),
         (["packers", "sizes=54,x"], "sizes=x is not a whole number; write sizes=54,72"),
         (["packers", "sizes=90,90"], "sizes=90,90; name each size once"),

@@ -6,6 +6,7 @@ import json
 import time
 
 import pytest
+from hydra.errors import InstantiationException
 
 from gnnpack.run import load_checkpoint, run
 from gnnpack.run.evaluate import evaluate_checkpoint
@@ -52,7 +53,7 @@ def test_offline_a_run_compiles_and_ends(small, tmp_path, caplog):
     offline = ("accelerator.connection=never", f"accelerator.executable_cache={tmp_path / 'kept'}")
     with caplog.at_level("INFO"):
         assert run(small(*EMULATED, *offline), tmp_path / "run") == {}
-    assert "without an IPU" in caplog.text
+    assert "Both programs trace" in caplog.text
 
 
 # Published shapes; fewer replicas and accumulated micro-batches, and fewer molecules.
@@ -105,3 +106,28 @@ def test_wandb_has_the_losses_of_every_update(small, tmp_path, monkeypatch):
     content = file.read_bytes()
     assert b"train/loss" in content
     assert b"val/mae" in content
+
+
+@pytest.mark.parametrize(
+    "overrides, words",
+    [
+        (("accelerator=ipu_emulator", "accelerator.replicas=3"), "powers of two"),
+        (("accelerator=cpu", "accelerator.devices=0"), "devices is 0"),
+    ],
+)
+def test_an_accelerator_that_cannot_be_is_refused_before_data_are_read(
+    small, tmp_path, overrides, words
+):
+    with pytest.raises(InstantiationException, match=words):
+        run(small(*overrides), tmp_path / "run")
+    assert not (tmp_path / "data").exists()
+
+
+def test_what_does_not_fit_is_told_with_the_cure(small, tmp_path, caplog):
+    offline = ("accelerator.connection=never", f"accelerator.executable_cache={tmp_path}")
+    large = ("model.hidden_channels=256", "batch_size=1024", "dataset.num_molecules=600")
+    with caplog.at_level("INFO"):
+        run(small("accelerator=ipu_emulator", *large, *offline), tmp_path / "run")
+    assert "likely does not fit" in caplog.text
+    assert "accelerator.micro_batch=4 batch_size=null" in caplog.text
+    assert "nothing is compiled or written" in caplog.text

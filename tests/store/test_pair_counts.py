@@ -85,3 +85,8 @@ def test_cutoffs_that_are_none(tmp_path, cutoff):
     opened = open_store(make_dataset(tmp_path), tmp_path / "store")
     with pytest.raises(ValueError, match="whole thousandths"):
         opened.num_pairs(cutoff)
+
+
+def test_a_cutoff_that_is_no_number_is_refused():
+    with pytest.raises(ValueError, match="cutoff is 'abc'"):
+        pair_counts.cutoff_in_milliangstrom("abc")

@@ -48,7 +48,9 @@ class IPUPrograms:
 
     def compile(self, packs: PackBatch, optimizer: Any) -> None:
         """Compile both programs, for calls like this one, into the cache."""
-        self._called(self._training_executor(optimizer).compile, packs)
+        executor = self._training_executor(optimizer)
+        self._called(executor.compile, packs)
+        self._tell_size(executor)
         # Predictions are made without accumulation: fewer packs a call.
         kept = len(packs.z) // self._settings.gradient_accumulation
         self._called(
@@ -126,8 +128,14 @@ class IPUPrograms:
     def _tell_size(self, executor: Any) -> None:
         estimate = getattr(self._poptorch, "memory_estimate", None)
         if estimate is not None:
-            for line in estimate(executor).lines():
+            found = estimate(executor)
+            for line in found.lines():
                 log.info("%s", line)
+            if not found.likely_fits:
+                log.warning(
+                    "A smaller micro-batch would help (accelerator.micro_batch=4 batch_size=null, "
+                    "with more accelerator.gradient_accumulation), and model.neighbours=knn."
+                )
 
 
 def _is_attached(executor: Any) -> bool:

@@ -37,6 +37,8 @@ def cpu(
         num_threads: threads a process computes with; None = torch's choice, one a core.
         device_iterations: updates a call of the training step, as on a GPU; None = one.
     """
+    if devices < 1:
+        raise ValueError(f"accelerator.devices is {devices}; it counts processes: 1 or more.")
     if num_threads is not None:
         if num_threads < 1:
             raise ValueError(f"accelerator.num_threads is {num_threads}; use 1 or more, or null.")

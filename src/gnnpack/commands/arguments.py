@@ -16,8 +16,15 @@ def parse_arguments(schema: type[T], arguments: Sequence[str], command: str) -> 
     """
     known = {field.name: field for field in fields(schema)}  # type: ignore[arg-type]
     needed = [name for name, field in known.items() if field.default is MISSING]
+    shown = {name: field.metadata.get("shown", name) for name, field in known.items()}
     usage = " ".join(
-        [command, *(f"{n}=..." if n in needed else f"[{n}={known[n].default}]" for n in known)]
+        [
+            command,
+            *(
+                f"{shown[n]}=..." if n in needed else f"[{shown[n]}={known[n].default}]"
+                for n in known
+            ),
+        ]
     )
     if any(argument in ("-h", "--help") for argument in arguments):
         print(f"{schema.__doc__}\n\nusage: {usage}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Sequence
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class Arguments:
     packer: str = "optimal"
     shapes: str = ""
     batch_size: str = "64"
-    devices: str = "1"
-    num_nodes: str = "1"
+    devices: str = field(default="1", metadata={"shown": "accelerator.devices"})
+    num_nodes: str = field(default="1", metadata={"shown": "accelerator.num_nodes"})
     max_epochs: str = "1"
     num_parameters: str = ""
     rate: str = ""

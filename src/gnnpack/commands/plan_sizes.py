@@ -60,7 +60,9 @@ def dataset_sizes(
     if name not in (*DISTRIBUTIONS, "synthetic"):
         raise ValueError(
             f"dataset={name}; choose one of {', '.join((*DISTRIBUTIONS, 'synthetic'))}, or give "
-            "your own molecules: sizes=FILE.npy, FILE.csv or the folder of a store."
+            "your own molecules: sizes=FILE.npy, FILE.csv or the folder of a store, such as "
+            "data/store/water_clusters-... (HydroNet's subsets small, medium and large are "
+            "hydronet_500k, hydronet_2.7m and hydronet_4.5m)."
         )
     if num_molecules is not None and name != "synthetic":
         raise ValueError(

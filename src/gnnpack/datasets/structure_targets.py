@@ -45,6 +45,11 @@ def parse_targets(
     """
     if targets is None:
         targets = {"energy": None}
+    if not isinstance(targets, Mapping):
+        raise ValueError(
+            f"dataset.targets is {targets!r}; write a name and its unit, such as "
+            "dataset.targets='{energy: eV}'."
+        )
     if not targets:
         raise ValueError("dataset.targets is empty; leave it out, or name at least one target.")
     return {name: _target(name, spec or {}, kind, path) for name, spec in targets.items()}

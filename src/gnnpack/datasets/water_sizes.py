@@ -55,7 +55,7 @@ class DrawnSizes:
     num_clusters: int | None = None
 
     def __init__(self, sizes: Sequence[float] | str, seed: int) -> None:
-        if isinstance(sizes, str):
+        if isinstance(sizes, (str, int, float)):
             raise ValueError(
                 f"dataset.sizes is {sizes!r}; give [smallest, largest] waters or a list of "
                 "probabilities. HydroNet's sizes are dataset.subset=small, medium or large."

@@ -65,6 +65,8 @@ def run(
     clock = tracking.WallClock()
     check_config(cfg)
     pl.seed_everything(cfg.seed, workers=True)
+    # Before any data are read: what is not here, or misspelt, is told at once.
+    execution = instantiate(cfg.accelerator)
     data = open_data(cfg)
     check_split(data)
     plans = make_plans(cfg, data)
@@ -79,7 +81,7 @@ def run(
     meter = tracking.ThroughputMeter()
     record = partial(write_record, cfg, run_dir, data, overrides, resumed=checkpoint is not None)
     try:
-        trainer = make_trainer(cfg, run_dir, [clock, meter], checkpoint, record)
+        trainer = make_trainer(cfg, execution, run_dir, [clock, meter], checkpoint, record)
         check_model(module.model, data, trainer, "before training")
         loaders = make_data_module(cfg, data, plans)
         fit(trainer, module, loaders, run_dir, checkpoint)
@@ -89,11 +91,14 @@ def run(
         check_model(module.model, data, trainer, "after it")
         finish_run(summary, run_dir, module, plans, data)
     except CompiledOffline:
-        log.info(
-            "Compiled into %s, without an IPU. Run the same settings with accelerator.connection="
-            "always where there is one.",
-            cfg.accelerator.executable_cache,
-        )
+        if execution["strategy"].emulated:
+            log.info("Both programs trace (emulated: nothing is compiled or written).")
+        else:
+            log.info(
+                "Compiled into %s, without an IPU. Run the same settings with accelerator."
+                "connection=always where there is one.",
+                cfg.accelerator.executable_cache,
+            )
         summary = {}
     except BaseException:
         tracking.finish_wandb(exit_code=1)
@@ -163,6 +168,7 @@ def make_module(
 
 def make_trainer(
     cfg: DictConfig,
+    execution: Mapping[str, Any],
     run_dir: Path,
     callbacks: list[pl.Callback],
     checkpoint: Path | None,
@@ -171,6 +177,7 @@ def make_trainer(
     """The Trainer with the run's accelerator, callbacks and loggers.
 
     Args:
+        execution: what the accelerator option gives.
         record: writes what the run is; called when training starts, because a resumed run may be
             refused until then.
     """
@@ -191,7 +198,7 @@ def make_trainer(
     )
     trainer: pl.Trainer = instantiate(
         cfg.trainer,
-        **instantiate(cfg.accelerator),
+        **execution,
         callbacks=[*callbacks, tracking.progress_callback()],
         logger=loggers,
         # Else Lightning adds a checkpoint callback of its own where the config has none.

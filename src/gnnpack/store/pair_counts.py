@@ -22,6 +22,8 @@ def cutoff_in_milliangstrom(cutoff: float) -> int:
     >>> cutoff_in_milliangstrom(6.0)
     6000
     """
+    if not isinstance(cutoff, (int, float, np.number)):
+        raise ValueError(f"cutoff is {cutoff!r}; it is a distance in Å, such as 6.0.")
     thousandths = round(float(cutoff) * 1000) if np.isfinite(cutoff) else 0
     if thousandths < 1 or abs(thousandths - float(cutoff) * 1000) > 1e-6:
         raise ValueError(f"cutoff is {cutoff} Å; it must be positive, in whole thousandths of Å.")
