@@ -82,7 +82,6 @@ class IPUStrategy(WholeStepStrategy):
         self._poptorch = poptorch
         self._programs: IPUPrograms | None = None
         self._optimizer: Any = None
-        self._loaded_state: Mapping[str, Any] | None = None
         self._loaders: list[IPULoader] = []
         self._shown_loss = torch.zeros(())
         self._packs_at_once: int | None = None
@@ -179,10 +178,12 @@ class IPUStrategy(WholeStepStrategy):
             for loader in loaders:
                 loader.close()
         finally:
-            if programs is not None:
-                programs.close()
-        # The optimizer stays: a checkpoint may be written after the training.
-        super().teardown()
+            try:
+                if programs is not None:
+                    programs.close()
+            finally:
+                # The optimizer stays: a checkpoint may be written after the training.
+                super().teardown()
 
     # --- the updates ---
 
