@@ -110,7 +110,9 @@ class MoleculeRegression(pl.LightningModule):
 
     def log_step(self, loss: float) -> None:
         """Show the latest loss known; called in each training step."""
-        self.log("train/loss", loss, prog_bar=True, logger=False)
+        # A tensor of the host: Lightning copies a plain number to the device, and waits for all
+        # that is queued there.
+        self.log("train/loss", torch.tensor(loss), prog_bar=True, logger=False)
 
     def log_updates(
         self, losses: Sequence[float], rates: Sequence[float], first_update: int, epoch: int
