@@ -149,6 +149,8 @@ def one_update(model: SchNet, batch: PackBatch) -> None:
     model(batch).square().sum().backward()
 
 
+# What torch says of its own way to look.
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 @pytest.mark.parametrize("channels", [8, 6])
 def test_an_update_never_waits_for_the_device(channels, device, as_on_a_gpu):
     model, batch = make_model(device, channels=channels), make_batch(device)
@@ -158,8 +160,8 @@ def test_an_update_never_waits_for_the_device(channels, device, as_on_a_gpu):
     if device.type == "cpu":
         assert len(watch.kernels) > 10
     else:
-        torch.cuda.set_sync_debug_mode("error")
         try:
+            torch.cuda.set_sync_debug_mode("error")
             one_update(model, batch)
         finally:
             torch.cuda.set_sync_debug_mode("default")
