@@ -40,6 +40,10 @@ def gpu_figure(results: Mapping[str, Any], path: Path) -> bool:
             )
         left.set(xscale="log", yscale="log", xlabel="batch size", ylabel="molecules/s")
         left.set(title="Training epochs")
+        sizes = sorted({case[0] for case in rates})
+        # The powers of ten between them would be written over each other.
+        left.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        left.set_xticks([], minor=True)
         if rates:
             left.legend(fontsize=7)
         curve = learning["curve"]

@@ -10,6 +10,7 @@ from gnnpack.bench.gpu_steps import LEARNING, WHOLE_EPOCH
 from gnnpack.tracking import MEV_PER_EV
 
 NOT_YET = "not yet measured"
+NEVER = "never in its run"
 LEARNED_MEV = 14.0
 MANY = 8  # updates a call that hide the host
 
@@ -48,12 +49,13 @@ def _row(goal: Goal, value: float | None) -> list[str]:
     if value is None:
         return [goal.what, wanted, goal.aim, NOT_YET, ""]
     reached = value > goal.limit if goal.more else value < goal.limit
-    shown = f"{_number(value)} {goal.unit}".rstrip()
+    # An endless time: the run ended before.
+    shown = NEVER if value == float("inf") else f"{_number(value)} {goal.unit}".rstrip()
     return [goal.what, wanted, goal.aim, shown, "yes" if reached else "no"]
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if 1e4 <= value < float("inf") else f"{value:.4g}"
+    return f"{value:,.0f}" if value >= 1e4 else f"{value:.4g}"
 
 
 def epoch_results(results: Results) -> dict[tuple[int, int, str], Mapping[str, Any]]:
