@@ -5,7 +5,7 @@ M = w O + (1 - w) (H1 + H2) / 2.
 
 Energy = sum over pairs of waters of 4 epsilon [(sigma / r_OO)^12 - (sigma / r_OO)^6]
          + sum over the nine pairs of their charged sites H, H, M of k q q' / r
-       + sum over O-H bonds of D [(a x)^2 - (a x)^3 + 7/12 (a x)^4], x = r_OH - r_eq
+       + sum over O-H bonds of D [(a x)^2 + c3 (a x)^3 + c4 (a x)^4], x = r_OH - r_eq
        + sum over waters of K / 2 (angle HOH - angle_eq)^2.
 It is 0 for waters far apart and undistorted, so a cluster's energy is its binding energy.
 """
@@ -36,6 +36,9 @@ class WaterModel(NamedTuple):
     bond_length: float
     angle_stiffness: float
     angle: float
+    bond_cubic: float
+    bond_quartic: float
+    """c3 and c4 of the bond's series; both 0 for a harmonic bond."""
 
 
 Q_TIP4P_F = WaterModel(
@@ -48,8 +51,31 @@ Q_TIP4P_F = WaterModel(
     bond_length=0.9419,
     angle_stiffness=87.85 * KCAL_PER_MOL_TO_EV,
     angle=math.radians(107.4),
+    # The quartic expansion of a Morse potential.
+    bond_cubic=-1.0,
+    bond_quartic=7.0 / 12.0,
 )
 """q-TIP4P/F: Habershon, Markland, Manolopoulos, J. Chem. Phys. 131, 024501 (2009)."""
+
+SPC_FW = WaterModel(
+    epsilon=0.1554253 * KCAL_PER_MOL_TO_EV,
+    sigma=3.165492,
+    charge=0.41,
+    # Its negative charge lies on the oxygen.
+    oxygen_weight=1.0,
+    # k / 2 x^2 with k = 1059.162 kcal/mol/Å^2: in the series D a^2 = k / 2, here with a = 1 / Å.
+    bond_energy=1059.162 / 2.0 * KCAL_PER_MOL_TO_EV,
+    bond_steepness=1.0,
+    bond_length=1.012,
+    angle_stiffness=75.90 * KCAL_PER_MOL_TO_EV,
+    angle=math.radians(113.24),
+    bond_cubic=0.0,
+    bond_quartic=0.0,
+)
+"""SPC/Fw: Wu, Tepper, Voth, J. Chem. Phys. 124, 024503 (2006)."""
+
+WATER_MODELS = {"q-tip4p-f": ("q-TIP4P/F", Q_TIP4P_F), "spc-fw": ("SPC/Fw", SPC_FW)}
+"""What ``dataset.model`` calls a model -> its name in print, and its parameters."""
 
 # One cluster's numbers lie in one array: a block for each of the sites O, H, H, M, in it rows of
 # LANES numbers, a column for each water. Rows at constant distances are what lets a compiler see
@@ -167,6 +193,8 @@ def distort(room: Any, water: int, model: WaterModel) -> float:
 def stretch(length: float, model: WaterModel) -> Any:
     """Energy of an O-H bond (eV), and its slope (eV/Å)."""
     x = model.bond_steepness * (length - model.bond_length)
-    energy = model.bond_energy * x * x * (1.0 - x + 7.0 / 12.0 * x * x)
-    slope = model.bond_energy * model.bond_steepness * x * (2.0 - 3.0 * x + 7.0 / 3.0 * x * x)
+    cubic, quartic = model.bond_cubic, model.bond_quartic
+    energy = model.bond_energy * x * x * (1.0 + cubic * x + quartic * x * x)
+    series = 2.0 + 3.0 * cubic * x + 4.0 * quartic * x * x
+    slope = model.bond_energy * model.bond_steepness * x * series
     return energy, slope
