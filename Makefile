@@ -26,6 +26,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "gnnpack: make setup needs Python 3.10 or newer, and %s is %s. Name another: make setup PYTHON=python3.11" % (sys.executable, sys.version.split()[0]))'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[qm9,pyg,dev]'
+	@# launcher=ray is composed in a test; Ray itself, which that does not need, takes 80 MB and more.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps hydra-ray-launcher
 	touch $(STAMP)
 
 train: $(STAMP) ## Train SchNet on QM9 in packs: at most ten minutes on two cores

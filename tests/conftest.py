@@ -91,8 +91,9 @@ def compose(tmp_path, monkeypatch):
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
-    from gnnpack.commands.folders import conf_dir
+    from gnnpack.commands.folders import conf_dir, register_resolvers
 
+    register_resolvers()
     monkeypatch.setenv("GNNPACK_DATA", str(tmp_path / "data"))
 
     def compose(*overrides: str):

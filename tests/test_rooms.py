@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "training": {"batching", "models", "objective", "packing"},
     "accelerators": {"training", "batching", "kernels"},
     "tracking": set(),
+    "experiments": {"tracking"},
     "bench": None,  # all but commands
     "run": None,
     "commands": None,

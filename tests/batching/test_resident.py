@@ -82,8 +82,10 @@ def test_host_steps_hold_the_updates_in_turn(source, iterations):
         for step in loader:
             steps += 1
             updates += [step.take(update) for update in range(step.num_updates)]
-            for batch, molecules in zip(updates[-step.num_updates :], step.molecules):
-                assert int(batch.molecule_mask.sum()) == molecules
+            made = updates[-step.num_updates :]
+            assert step.atom_slots == sum(batch.atom_mask.numel() for batch in made)
+            for batch, *counts in zip(made, step.molecules, step.atoms):
+                assert [int(batch.molecule_mask.sum()), int(batch.atom_mask.sum())] == counts
         assert steps == len(loader)
         assert len(updates) == loader.updates_per_epoch == loader.updates_of(steps)
         for one, other in zip(updates, plain):

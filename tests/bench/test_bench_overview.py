@@ -27,6 +27,7 @@ from gnnpack.packing import PackShape, lpfhp, one_per_pack
 def settings(tmp_path, **changes):
     small = {"num_molecules": 40, "batch_size": (8,), "repeats": 2, "hidden_channels": 8}
     small.update(dataset="synthetic", data_dir=str(tmp_path / "data"), num_interactions=1)
+    small.update(run_molecules=80)
     # Whole runs are processes of their own: tests/bench/test_bench_runs.py
     small.update(sections=tuple(name for name in SECTIONS if name != "train_run"))
     return bench.OverviewSettings(**{**small, **changes})
@@ -63,6 +64,7 @@ def test_report_has_rows_and_birth_certificate(tmp_path):
         "convolution_backward",
         "step_parts_8",
         "train_step_8",
+        "metering_8",
     ]
     assert list(rows["batch"]) == ["packed", "padded", "python", "pyg"]
     assert list(rows["input"]) == ["ahead", "asked", "pyg"]
@@ -78,6 +80,7 @@ def test_report_has_rows_and_birth_certificate(tmp_path):
         "neighbours": "ASE",
         "convolution": "plain torch",
         "convolution_backward": "plain torch",
+        "metering_8": "without",
     }
     for one in report["sections"]:
         ratios = [row["times_baseline"] is not None for row in one["rows"]]

@@ -59,24 +59,28 @@ def test_a_place_that_cannot_be_written_is_named_with_the_cure(train, monkeypatc
 
 
 def test_a_multirun_gives_each_job_its_folder_and_closes_its_wandb_run(train, folder):
-    train("-m", "packer=one_per_pack,lpfhp", "seed=0,1", "logger=wandb", "trainer.max_epochs=1")
-    jobs = [run for run in runs(folder) if run.is_dir()]
-    assert sorted(run.name.split("_", 1)[1] for run in jobs) == [
-        "synthetic_lpfhp_schnet_2",
-        "synthetic_lpfhp_schnet_3",
-        "synthetic_one_per_pack_schnet_0",
-        "synthetic_one_per_pack_schnet_1",
-    ]
+    train("-m", "packer=one_per_pack,lpfhp", "logger=wandb", "trainer.max_epochs=1")
+    jobs = [run for run in (folder / "outputs" / "sweeps" / "packer").iterdir() if run.is_dir()]
+    packers = {json.loads((run / "job.json").read_text())["swept"]["packer"] for run in jobs}
+    assert packers == {"one_per_pack", "lpfhp"}
     ids = set()
     for run in jobs:
         assert json.loads((run / "summary.json").read_text())["num_epochs"] == 1
+        assert OmegaConf.load(run / "config.yaml").logger.group == "packer"
         (offline,) = (run / "wandb").glob("offline-run-*")
         ids.add((run / "wandb_id.txt").read_text())
+        # Closed: the last record is written when a run is.
         assert list(offline.glob("*.wandb"))
-    assert len(ids) == 4
-    import wandb
+    assert len(ids) == 2
 
-    assert wandb.run is None
+
+def test_another_sweeper_runs_jobs_in_this_process(train, folder):
+    with pytest.raises(SystemExit, match=r"Raise shape\.num_atoms"):
+        train("-m", "shape.num_atoms=null,4", "hydra/sweeper=basic", "trainer.max_epochs=1")
+    # The first came to its end, which a sweep of ours would have told; the refused left no folder.
+    (job,) = [run for run in runs(folder) if run.is_dir()]
+    assert re.fullmatch(r"\d\d-\d\d-\d\d_synthetic_lpfhp_schnet_0", job.name)
+    assert json.loads((job / "summary.json").read_text())["num_epochs"] == 1
 
 
 def test_resume_goes_on_in_the_same_folder(train, gnnpack, folder):
@@ -149,11 +153,19 @@ def test_bad_input_gives_a_message_that_names_it(train, arguments, message):
 
 
 def test_a_refused_run_leaves_no_folder(train, folder):
-    for arguments in (["optimizer.lr=fast"], ["shape.num_atoms=4"], ["-m", "shape.num_atoms=4,5"]):
+    for arguments in (["optimizer.lr=fast"], ["shape.num_atoms=4"], ["-m", "optimizer.lr=fast,1"]):
         with pytest.raises(SystemExit):
             train(*arguments)
-        # A multirun leaves the list of its jobs.
-        assert [path.name for path in runs(folder) if path.is_dir()] == []
+        assert runs(folder) == []
+
+
+def test_a_job_that_is_refused_is_told_in_the_sweeps_table(train, folder, capfd):
+    with pytest.raises(SystemExit) as ended:
+        train("-m", "shape.num_atoms=4")
+    assert ended.value.code == 1
+    assert "Raise shape.num_atoms to at least" in capfd.readouterr().out
+    (state,) = (folder / "outputs" / "sweeps" / "jobs").glob("*/state.json")
+    assert json.loads(state.read_text())["state"] == "failed"
 
 
 def test_a_refused_run_leaves_a_folder_that_it_was_given(train, folder):

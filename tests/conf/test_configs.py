@@ -30,6 +30,10 @@ PAPER_ON_IPUS = [option for option in OPTIONS if option.endswith("_ipu")]
 HAS_POPTORCH = importlib.util.find_spec("poptorch") is not None
 HAS_AVERAGES = hasattr(pl.callbacks, "WeightAveraging")
 NEEDS["callbacks=ema"] = (HAS_AVERAGES, r"needs pytorch-lightning 2\.6")
+FINETUNE = ["experiment=finetune", "experiment=water_finetune"]
+NEEDS.update(dict.fromkeys(FINETUNE, (False, "no weights to begin with")))
+HAS_RAY = importlib.util.find_spec("hydra_plugins.hydra_ray_launcher") is not None
+NEEDS["launcher=ray"] = (HAS_RAY, "hydra/launcher/ray")
 NEEDS.update(dict.fromkeys(["accelerator=ipu", *PAPER_ON_IPUS], (HAS_POPTORCH, "needs PopTorch")))
 
 

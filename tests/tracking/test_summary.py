@@ -2,10 +2,19 @@ from __future__ import annotations
 
 import io
 import json
+import sys
+from types import SimpleNamespace
 
+import pytest
 from rich.console import Console
 
-from gnnpack.tracking import SUMMARY_KEYS, print_summary, summary_dict, write_json
+from gnnpack.tracking import (
+    SUMMARY_KEYS,
+    print_summary,
+    summarize_wandb,
+    summary_dict,
+    write_json,
+)
 
 FIGURES = {
     "target": "U0",
@@ -50,3 +59,49 @@ def test_table_of_another_unit_and_of_a_run_too_short_to_measure():
     text = shown(unit="D", train_molecules_per_second=None)
     assert "test MAE (D)" in text
     assert "not measured" in text
+
+
+def test_table_tells_what_was_metered_and_leaves_out_what_was_not():
+    text = shown(
+        metered={
+            "molecules_per_second_median": 10_250.4,
+            "molecules_per_second_p10": 9_000.0,
+            "molecules_per_second_p90": 11_000.0,
+            "num_windows": 12,
+            "atoms_per_second_median": 184_000.0,
+            "filler_fraction": 0.0234,
+            "percent_of_floor": 41.26,
+            "peak_host_bytes": 1_520_000_000,
+            "energy_joules_per_molecule": 0.01234,
+            "energy_source": "RAPL package-0",
+        },
+    )
+    for part in (
+        "median of 12 windows",
+        "10,250 (9,000 - 11,000)",
+        "184,000",
+        "41.3 %",
+        "1.52 GB",
+        "0.0123 J",
+        "RAPL package-0",
+        "2.34 %",
+    ):
+        assert part in text
+    assert "device" not in text
+    assert "window" not in shown()
+
+
+def test_an_unknown_figure_is_a_mistake_of_ours():
+    with pytest.raises(AssertionError, match="molecules_per_hour"):
+        summary_dict(**FIGURES, metered={"molecules_per_hour": 1})
+
+
+def test_known_figures_go_to_the_open_wandb_run(monkeypatch):
+    kept = {}
+    run = SimpleNamespace(summary=SimpleNamespace(update=kept.update))
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(run=run))
+    summarize_wandb({"test_mae": 0.1, "percent_of_floor": None})
+    assert kept == {"test_mae": 0.1}
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(run=None))
+    summarize_wandb({"test_mae": 0.2})
+    assert kept == {"test_mae": 0.1}

@@ -75,13 +75,6 @@ def test_recent_rate_is_of_the_last_second_or_more(tmp_path):
     assert meter.recent_molecules_per_second == 4.0
 
 
-def test_a_batch_without_mask_is_refused():
-    from gnnpack.tracking.throughput import _real_molecules
-
-    with pytest.raises(ValueError, match="tuple without the tensor molecule_mask"):
-        _real_molecules((), 1)
-
-
 def test_the_hosts_own_work_is_what_is_neither_waiting_nor_blocked():
     tally = Tally(64, host_steps=2, seconds=5.0, wait_seconds=1.0, updates=8, blocked_seconds=2.4)
     assert tally.host_seconds_per_update == pytest.approx(0.2)
@@ -92,15 +85,6 @@ def test_a_strategy_that_is_not_blocked_leaves_the_hosts_work_unknown(tmp_path):
     meter, trainer = run(tmp_path, [4] * 5, skip=0)
     assert meter.summary()["host_seconds_per_update"] is None
     assert "train/host_seconds_per_update" not in trainer.callback_metrics
-
-
-def test_updates_of_one_call_are_counted_as_far_as_they_were_made():
-    from gnnpack.tracking.throughput import _real_molecules
-
-    class Call:
-        molecules = (5, 3, 2)
-
-    assert [_real_molecules(Call(), updates) for updates in (3, 2, 0)] == [10, 8, 0]
 
 
 def test_bad_skip_and_empty_tally():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any, Callable, Mapping
 
 import pytorch_lightning as pl
@@ -35,6 +36,7 @@ class CUDAGraphStrategy(WholeStepStrategy):
         captures: graphs captured in this run.
         recaptures: those of them made anew because something had moved in memory.
         steps_without_graph: calls that ran from Python.
+        capture_seconds: what the captures took of the host.
     """
 
     strategy_name = "cuda_graph"
@@ -51,6 +53,7 @@ class CUDAGraphStrategy(WholeStepStrategy):
     ) -> None:
         super().__init__(device=device, device_iterations=device_iterations, **lightning)
         self.captures, self.recaptures, self.steps_without_graph = 0, 0, 0
+        self.capture_seconds = 0.0
         self._capture: Any = CUDACapture(self.root_device) if capture is None else capture
         self._own_form: list[dict[str, Any]] = []
         self._graphs: dict[int, Graph] = {}
@@ -63,9 +66,13 @@ class CUDAGraphStrategy(WholeStepStrategy):
         self._rates_there: list[list[float]] = []
 
     @property
-    def run_summary(self) -> dict[str, int]:
+    def run_summary(self) -> dict[str, float]:
         """What summary.json tells of the graphs."""
-        return {"graph_captures": self.captures, "graph_recaptures": self.recaptures}
+        return {
+            "graph_captures": self.captures,
+            "graph_recaptures": self.recaptures,
+            "capture_seconds": self.capture_seconds,
+        }
 
     # --- Lightning's hooks ---
 
@@ -76,6 +83,7 @@ class CUDAGraphStrategy(WholeStepStrategy):
             self._own_form = own_form(self.optimizers[0])
             fit_for_graphs(self.optimizers[0])
             self.captures, self.recaptures, self.steps_without_graph = 0, 0, 0
+            self.capture_seconds = 0.0
             self.blocked_seconds = 0.0
             self._refused = False
             self._forget()
@@ -136,6 +144,7 @@ class CUDAGraphStrategy(WholeStepStrategy):
 
     def _capture_all(self, step: HostStep) -> None:
         trainer, loader = self._trainer, self._loader
+        begun = time.perf_counter()
         most = loader.device_iterations or 1
         last = loader.updates_of(int(trainer.num_training_batches)) % most
         self._make_inputs(step, most)
@@ -153,6 +162,7 @@ class CUDAGraphStrategy(WholeStepStrategy):
                 (str(error).splitlines() or ["no reason given"])[0],
             )
         self._addresses = self._all_addresses()
+        self.capture_seconds += time.perf_counter() - begun
 
     def _updates(self, step: HostStep, num_updates: int) -> Callable[[], Tensor]:
         """The function of which a graph is made: from static inputs to losses (num_updates,)."""

@@ -74,8 +74,11 @@ class IPULoader(PackLoader):
 
     def _host_step(self, step: int, packs: PackBatch) -> HostStep:
         first, last = self._micro_steps(step)
-        each = packs.molecule_mask.view(self.device_iterations or 1, -1).sum(1)
-        return HostStep(packs, None, tuple(each[: last - first].tolist()))
+        each = (
+            held.view(self.device_iterations or 1, -1).sum(1)[: last - first]
+            for held in (packs.molecule_mask, packs.num_atoms)
+        )
+        return HostStep(packs, None, *(tuple(counts.tolist()) for counts in each))
 
     def _make_loader(self, calls: EpochCalls) -> Any:
         poptorch = self._poptorch

@@ -14,11 +14,20 @@ class HostStep(NamedTuple):
     packs: PackBatch | None  # (n * P, ...): the P packs of each update in turn
     resident: ResidentPacks | None  # hands out the next update's packs on the device
     molecules: tuple[int, ...]  # (n,) real molecules of each update; 0 = there is nothing to learn
+    atoms: tuple[int, ...] = ()  # (n,) real atoms of each update; empty = not told
 
     @property
     def num_updates(self) -> int:
         """n."""
         return len(self.molecules)
+
+    @property
+    def atom_slots(self) -> int:
+        """Atom slots of all packs of the call, the empty ones that complete it included."""
+        if self.resident is not None:
+            return self.resident.atom_slots * self.num_updates
+        assert self.packs is not None, "a host step holds packs or knows who does"
+        return self.packs.z.numel()
 
     def take(self, update: int) -> PackBatch:
         """Packs of one update, (P, ...); a resident source gives them in turn, never twice."""

@@ -171,10 +171,12 @@ class PackLoader:
                 last * self.packs_per_step,
                 np.repeat(molecules, self.packs_per_step),
             )
+            atoms = batch.num_atoms
             batch = batch.pin() if self.pin_memory else batch
             if self.device_iterations is None:
                 return batch
-            return HostStep(batch, None, tuple(molecules.tolist()))
+            counts = molecules.tolist(), atoms.view(len(molecules), -1).sum(1).tolist()
+            return HostStep(batch, None, *map(tuple, counts))
 
         return prefetch(make, steps, self.depth)
 
@@ -214,3 +216,9 @@ def update_molecules(plan: PackPlan, packs_per_update: int) -> np.ndarray:
     if (len(plan.offsets) - 1) % packs_per_update:
         borders = np.append(borders, plan.offsets[-1])
     return np.diff(borders)
+
+
+def update_atoms(plan: PackPlan, packs_per_update: int) -> np.ndarray:
+    """Real atoms of each update, int64 (updates,); the last one may have fewer packs."""
+    atoms = plan.atoms_per_pack
+    return np.add.reduceat(atoms, np.arange(0, len(atoms), packs_per_update))

@@ -113,6 +113,11 @@ class ResidentPacks:
         self._next = torch.zeros(1, dtype=torch.int64, device=device)
         self._within = torch.arange(packs_per_take, device=device)
 
+    @property
+    def atom_slots(self) -> int:
+        """Of what one `take` gives."""
+        return len(self._within) * self.num_atoms
+
     def load(self, rows: np.ndarray, step_molecules: np.ndarray) -> None:
         """Begin an epoch: ``rows`` as of `pack_rows`, ``step_molecules`` int64 (packs,)."""
         for kept, new in ((self._rows, rows), (self._step_molecules, step_molecules)):

@@ -16,6 +16,7 @@ from gnnpack.bench.convolutions import measure_convolution
 from gnnpack.bench.data import Batch, BenchData, draw_batch, shapes
 from gnnpack.bench.filter_error import measure_filter_error
 from gnnpack.bench.input_pipeline import measure_input
+from gnnpack.bench.metering import measure_metering
 from gnnpack.bench.neighbours import measure_neighbours
 from gnnpack.bench.plans import measure_plans
 from gnnpack.bench.published import published_figures
@@ -110,6 +111,7 @@ def _measure(
         "convolution": lambda: measure_convolution(data, first, settings),
         "step_parts": lambda: [measure_parts(data, batch, settings) for batch in different],
         "train_step": lambda: _steps(data, different, others, roof, settings),
+        "metering": lambda: [measure_metering(data, size, settings)],
     }
     sections, notes = [machine], []
     for name, measure in measures.items():

@@ -2,60 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, NamedTuple
+from typing import Any
 
-# The code of Helal et al., arXiv 2211.13853, and the results that lie beside it.
-HELAL = "https://github.com/graphcore-research/hydronet-gnn (the code of arXiv 2211.13853)"
+from gnnpack.experiments.published import HELAL, SCALING_SOURCE, STRONG_SCALING, Published
 
-
-class Published(NamedTuple):
-    """One table of somebody else's machines; a cell is text, empty where nothing is published.
-
-    ``source`` is a sentence with the address and the file of the figures, and how they were taken.
-    """
-
-    title: str
-    source: str
-    rows: Mapping[str, Mapping[str, int]]  # what -> machine -> figure
-
-    def columns(self) -> list[str]:
-        """Every machine of any row, in order."""
-        return list(dict.fromkeys(machine for row in self.rows.values() for machine in row))
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON and tables: headings, and cells row by row."""
-        columns = self.columns()
-        return {
-            "title": self.title,
-            "source": self.source,
-            "columns": ["", *columns],
-            "rows": [
-                [what, *(f"{row[name]:,}" if name in row else "" for name in columns)]
-                for what, row in self.rows.items()
-            ],
-        }
-
+__all__ = ["BLOCKS", "HELAL", "TRAINING", "Published", "published_figures"]
 
 TRAINING = Published(
     "Published, not measured here: SchNet 100/4/25/6 Å in training, molecules/s",
-    f"experiments/strong_scaling.ipynb of {HELAL}; Bow IPUs, molecules of an epoch over its mean "
-    "time",
+    SCALING_SOURCE,
     {
-        "QM9, packed": {
-            "1 IPU": 25_727,
-            "16 IPUs": 141_606,
-            "32 IPUs": 149_206,
-            "64 IPUs": 113_161,
-        },
-        "QM9, padded": {"1 IPU": 14_283, "16 IPUs": 95_077, "32 IPUs": 90_338, "64 IPUs": 65_075},
-        "QM9, no host input": {
-            "1 IPU": 28_880,
-            "16 IPUs": 419_115,
-            "32 IPUs": 753_117,
-            "64 IPUs": 1_135_514,
-        },
-        "HydroNet 2.7M, packed": {"16 IPUs": 100_279, "32 IPUs": 144_692, "64 IPUs": 182_478},
-        "HydroNet 2.7M, padded": {"16 IPUs": 79_976, "32 IPUs": 123_691, "64 IPUs": 138_459},
+        what: {
+            f"{ipus} IPU{'s' * (ipus > 1)}": STRONG_SCALING[what][ipus]
+            for ipus in (1, 16, 32, 64)
+            if ipus in STRONG_SCALING[what]
+        }
+        for what in (
+            "QM9, packed",
+            "QM9, padded",
+            "QM9, no host input",
+            "HydroNet 2.7M, packed",
+            "HydroNet 2.7M, padded",
+        )
     },
 )
 BLOCKS = Published(

@@ -19,6 +19,7 @@ SECTIONS = (
     "convolution",
     "step_parts",
     "train_step",
+    "metering",
     "train_run",
 )
 

@@ -17,6 +17,8 @@ from omegaconf.errors import OmegaConfBaseException
 # traceback is what helps.
 EXPECTED = (ValueError, OSError, HydraException, OmegaConfBaseException)
 FULL = "HYDRA_FULL_ERROR"
+# Hydra's launchers that are packages of their own -> launcher option, and the extra of its name.
+LAUNCHERS = {"joblib": "local", "submitit_slurm": "slurm", "submitit_local": "slurm", "ray": "ray"}
 
 
 @contextmanager
@@ -58,6 +60,13 @@ def message(error: BaseException) -> str:
     unknown = re.match(r"Could not override '([^']+)'", str(told))
     if unknown:
         return _unknown_key(unknown.group(1))
+    launcher = re.search(r"Could not find 'hydra/launcher/(\w+)'", str(told))
+    if launcher and launcher.group(1) in LAUNCHERS:
+        option = LAUNCHERS[launcher.group(1)]
+        return (
+            f"Hydra's launcher {launcher.group(1)} (launcher={option}) is not installed. Run "
+            f"`pip install 'gnnpack[{option}]'`, or use launcher=basic."
+        )
     reason = told.__cause__
     if isinstance(told, HydraException) and isinstance(reason, OmegaConfBaseException):
         return f"{told}\n{reason}"

@@ -6,6 +6,7 @@ import contextlib
 import os
 import tempfile
 from pathlib import Path
+from typing import Any, Callable, Mapping, Sequence
 
 from omegaconf import OmegaConf
 
@@ -103,10 +104,40 @@ def resumed_folder(path: Path) -> Path:
     return folder
 
 
+def sweep_folder(
+    sweeper: Mapping[str, Any], chosen: str | None, command_line: Sequence[str], other: str
+) -> str:
+    """The folder of a sweep's jobs; ``other`` for sweepers that are not of this program.
+
+    The same sweep has the same folder every time, which is how it goes on.
+    """
+    if not str(sweeper.get("_target_", "")).startswith("hydra_plugins.gnnpack"):
+        return other
+    from gnnpack.commands.sweep_jobs import sweep_name
+
+    return str(Path("outputs", "sweeps", sweep_name(chosen, sweeper, command_line)))
+
+
+def parallel_jobs() -> int:
+    """Jobs at once with launcher=local: one a GPU, 2 where there is none."""
+    from gnnpack.experiments.devices import gpu_numbers
+
+    return len(gpu_numbers()) or 2
+
+
 def register_resolvers() -> None:
-    """Make `run_folder` and `claim_folder` known to the config files."""
-    OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
-    OmegaConf.register_new_resolver("job_folder", claim_folder, replace=True)
+    """Make what the config files use, functions and the group `sweeps`, known to Hydra."""
+    from gnnpack.commands.sweeps_group import register_sweeps
+
+    register_sweeps()
+    known: dict[str, Callable[..., Any]] = {
+        "run_folder": run_folder,
+        "job_folder": claim_folder,
+        "sweep_folder": sweep_folder,
+        "parallel_jobs": parallel_jobs,
+    }
+    for name, function in known.items():
+        OmegaConf.register_new_resolver(name, function, replace=True)
 
 
 def _make(folder: Path) -> bool:

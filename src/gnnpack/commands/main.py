@@ -12,6 +12,9 @@ COMMANDS = {
     "predict": "predict molecules: gnnpack predict checkpoint=PATH input=FILE output=FILE.csv",
     "data": "get and look at data: gnnpack data fetch hydronet",
     "plan": "advise a pack size: packs, fill, proven bound; gnnpack plan dataset=qm9",
+    "runs": "list runs and sweeps, what came of them, what failed: gnnpack runs --watch",
+    "wandb": "upload the W&B runs that wait on this disk: gnnpack wandb sync",
+    "report": "one page about runs or sweeps: gnnpack report outputs/sweeps/NAME",
     "bench": "time store, plans, batches and training steps beside PyG's; bench packers",
 }
 

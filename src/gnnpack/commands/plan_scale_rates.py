@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-# strong_scaling.ipynb of the code of arXiv 2211.13853: HydroNet 500k, no host input, 8 Bow IPUs.
-HYDRONET_8_IPUS = 78_362
 # The paper's SchNet has 4 blocks; a backward pass costs about two forward ones.
 BLOCKS_OF_AN_UPDATE = 4 * 3
 BLOCK, BLOCK_ATOMS = "4,096 atoms, 128 channels, 32,768 edges", 4_096
@@ -47,6 +45,7 @@ def published_rates(data: str, mean_atoms: float) -> list[DeviceRate]:
     """
     # Imported here: the bench room brings all that it measures.
     from gnnpack.bench.published import BLOCKS, TRAINING
+    from gnnpack.experiments.published import STRONG_SCALING
 
     rates = []
     if data == "qm9":
@@ -55,11 +54,12 @@ def published_rates(data: str, mean_atoms: float) -> list[DeviceRate]:
         by_atoms = molecules * _mean_atoms("qm9") / mean_atoms
         rates.append(DeviceRate("a Bow IPU", by_atoms, source))
     elif data.startswith("hydronet"):
+        clusters = STRONG_SCALING["HydroNet 500k, no host input"][8]
         source = (
-            f"published: 8 IPUs, {HYDRONET_8_IPUS:,} HydroNet 500k clusters/s, no host input; an "
+            f"published: 8 IPUs, {clusters:,} HydroNet 500k clusters/s, no host input; an "
             "eighth, by atoms"
         )
-        by_atoms = HYDRONET_8_IPUS / 8 * _mean_atoms("hydronet_500k") / mean_atoms
+        by_atoms = clusters / 8 * _mean_atoms("hydronet_500k") / mean_atoms
         rates.append(DeviceRate("a Bow IPU", by_atoms, source))
     microseconds = BLOCKS.rows[BLOCK]["A100"]
     source = (

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import warnings
 from pathlib import Path
 
@@ -19,6 +21,9 @@ from gnnpack.commands.folders import (
     register_resolvers,
 )
 from gnnpack.commands.resume import resumed_config
+from gnnpack.commands.sweep_plan import key_of
+from gnnpack.commands.variant import expand_variant
+from gnnpack.experiments.process import KEY_VARIABLE, die_with_parent
 
 # Before Hydra composes: the config files use them.
 register_resolvers()
@@ -26,6 +31,7 @@ register_resolvers()
 
 def task(cfg: DictConfig) -> float:
     """One job; returns the validation MAE, for sweepers that search."""
+    from gnnpack.commands.finetune import with_checkpoints_model
     from gnnpack.run import run
 
     choices = HydraConfig.get()
@@ -40,6 +46,9 @@ def task(cfg: DictConfig) -> float:
                     "multirun. Leave out -m, and resume the runs one by one."
                 )
             cfg, checkpoint = resumed_config(cfg, overrides)
+        else:
+            check_job_key(cfg)
+            cfg = with_checkpoints_model(cfg, overrides, choices.runtime.choices["model"])
         quieten()
         summary = run(cfg, run_dir, overrides=overrides, checkpoint=checkpoint)
     except EXPECTED:
@@ -48,6 +57,16 @@ def task(cfg: DictConfig) -> float:
     finally:
         forget_claims()
     return float(summary.get("val_mae", "nan"))
+
+
+def check_job_key(cfg: DictConfig) -> None:
+    """In a job of a sweep: refuse another config than the one the sweep has planned."""
+    planned = os.environ.get(KEY_VARIABLE)
+    if planned is not None and key_of(cfg) != planned:
+        raise ValueError(
+            f"The configuration changed since the sweep began: this job was {planned} then. Start "
+            "the sweep again."
+        )
 
 
 def quieten() -> None:
@@ -72,7 +91,9 @@ def quieten() -> None:
 
 def main() -> None:
     """Compose the config from the command line and run the job or jobs."""
+    die_with_parent()
     with errors_for_people("train"):
+        sys.argv[1:] = expand_variant(sys.argv[1:])
         wrapped = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
         wrapped(task)()
 

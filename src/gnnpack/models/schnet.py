@@ -271,6 +271,11 @@ class SchNet(nn.Module):
         # Tables hold the cutoff function as well.
         return lambda network: (grid.filters(tables[network], distance).to(mask.dtype), mask)
 
+    def blocks(self) -> dict[str, nn.Module]:
+        """What can be frozen, in the order of the data; ``head`` are the output layers."""
+        interactions = {str(number): block for number, block in enumerate(self.interactions)}
+        return {"embedding": self.embedding, **interactions, "head": self.output}
+
     @property
     def _blocks(self) -> list[Any]:
         return list(self.interactions)

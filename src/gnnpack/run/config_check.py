@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from omegaconf import DictConfig, OmegaConf
 
+from gnnpack.run.finetune import check_finetune
+from gnnpack.run.profiling import check_profiler
+
 # Key -> its least value. Lightning and torch meet a wrong one far from here, in other words.
 WHOLE_NUMBERS = {
     "seed": 0,
@@ -35,6 +38,7 @@ def check_config(cfg: DictConfig) -> None:
             raise ValueError(
                 f"{key} is 0; a run trains and chooses its best weights by validating. Use more."
             )
+    check_profiler(OmegaConf.select(cfg, "trainer.profiler"))
     rate = OmegaConf.select(cfg, "optimizer.lr")
     if not isinstance(rate, (int, float)) or isinstance(rate, bool) or not rate >= 0:
         raise ValueError(f"optimizer.lr is {rate!r}; it must be a number, 0 or more.")
@@ -47,6 +51,7 @@ def check_config(cfg: DictConfig) -> None:
     for name, node in cfg.callbacks.items():
         if node is not None:
             _check_target(f"callbacks.{name}", node)
+    check_finetune(cfg)
 
 
 def _has_micro_batch(cfg: DictConfig) -> bool:

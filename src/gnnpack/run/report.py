@@ -22,12 +22,23 @@ log = logging.getLogger(__name__)
 
 @rank_zero_only
 def write_record(
-    cfg: DictConfig, run_dir: Path, data: Data, overrides: Sequence[str], *, resumed: bool
+    cfg: DictConfig,
+    run_dir: Path,
+    data: Data,
+    overrides: Sequence[str],
+    *,
+    resumed: bool,
+    begun: Mapping[str, Any] | None = None,
 ) -> None:
-    """config.yaml, overrides.yaml, split.npz and run.json; a resumed run keeps its own."""
+    """config.yaml, overrides.yaml, split.npz and run.json; a resumed run keeps its own.
+
+    Args:
+        begun: what run.json tells of the weights it began with; None or empty: random ones.
+    """
     fingerprint = {"dataset": data.store.manifest.dataset, "checksum": data.store.fingerprint}
     seeds = {"run": cfg.seed, "split": OmegaConf.select(cfg, "dataset.split.seed")}
     record = tracking.run_record(seeds=seeds, data=fingerprint, argv=list(overrides))
+    record.update(begun or {})
     run_dir.mkdir(parents=True, exist_ok=True)
     tracking.write_json(_record_file(run_dir, resumed=resumed), record)
     OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
@@ -89,6 +100,7 @@ def finish_run(
 ) -> None:
     """summary.json, the figures and the table."""
     tracking.write_json(run_dir / "summary.json", summary)
+    tracking.summarize_wandb(summary)
     figures = run_dir / "figures"
     tracking.loss_curves(run_dir / "metrics.csv", figures / "loss.png", unit=data.unit)
     assert module.test_values is not None, "the test has run"

@@ -16,8 +16,10 @@ from pytorch_lightning.callbacks import Checkpoint, LambdaCallback, ModelCheckpo
 
 from gnnpack import tracking
 from gnnpack.accelerators import CompiledOffline
+from gnnpack.experiments.prune_trial import trial_callbacks, was_pruned
 from gnnpack.models import Readout
 from gnnpack.packing import PackPlan
+from gnnpack.run.beginning import Beginning
 from gnnpack.run.checkpoint import (
     MovedFolder,
     checkpoint_record,
@@ -36,7 +38,10 @@ from gnnpack.run.data import (
     target_scale,
 )
 from gnnpack.run.filter_check import check_filters
+from gnnpack.run.finetune import FineTuning
+from gnnpack.run.meters import Meters
 from gnnpack.run.neighbour_check import check_neighbours
+from gnnpack.run.profiling import make_profiler, tell_profile
 from gnnpack.run.report import announce, finish_run, write_record
 from gnnpack.training import MoleculeRegression, PackedDataModule, ValidateAtTheEnd
 
@@ -62,34 +67,54 @@ def run(
     Returns:
         What summary.json holds; nothing where programs were only compiled.
     """
-    clock = tracking.WallClock()
     check_config(cfg)
+    with Meters(run_dir) as meters:
+        return train(cfg, run_dir, meters, overrides=overrides, checkpoint=checkpoint)
+
+
+def train(
+    cfg: DictConfig,
+    run_dir: Path,
+    meters: Meters,
+    *,
+    overrides: Sequence[str],
+    checkpoint: Path | None,
+) -> dict[str, Any]:
+    """`run`, measured."""
     pl.seed_everything(cfg.seed, workers=True)
     # Before any data are read: what is not here, or misspelt, is told at once.
     execution = instantiate(cfg.accelerator)
+    beginning = Beginning(cfg, checkpoint)
     data = open_data(cfg)
+    meters.tell_unit(data.unit)
     check_split(data)
     plans = make_plans(cfg, data)
     scale = target_scale(data)
+    kept = {**checkpoint_record(cfg, data, plans), **beginning.record}
     module = make_module(
         cfg,
         Readout(data.readout, *scale),
-        checkpoint_record(cfg, data, plans),
+        kept,
         largest_molecule=int(data.store.num_atoms.max()),
     )
+    beginning.prepare(module.model, kept)
     announce(cfg, data, plans, module)
-    meter = tracking.ThroughputMeter()
-    record = partial(write_record, cfg, run_dir, data, overrides, resumed=checkpoint is not None)
+    told = partial(write_record, cfg, run_dir, data, overrides, begun=beginning.record)
+    record = partial(told, resumed=checkpoint is not None)
     try:
-        trainer = make_trainer(cfg, execution, run_dir, [clock, meter], checkpoint, record)
+        trainer = make_trainer(cfg, execution, run_dir, meters.callbacks, checkpoint, record)
         check_model(module.model, data, trainer, "before training")
         loaders = make_data_module(cfg, data, plans)
         fit(trainer, module, loaders, run_dir, checkpoint)
-        summary = evaluate_run(trainer, module, loaders, data, scale, plans, meter)
-        summary["wall_seconds"] = clock.seconds
-        summary["first_batch_seconds"] = clock.first_batch_seconds
+        if was_pruned(trainer):
+            tracking.finish_wandb()
+            return {}
+        summary = evaluate_run(trainer, module, loaders, data, scale, plans, meters)
+        summary["wall_seconds"] = meters.clock.seconds
+        summary["first_batch_seconds"] = meters.clock.first_batch_seconds
         check_model(module.model, data, trainer, "after it")
         finish_run(summary, run_dir, module, plans, data)
+        tell_profile(cfg.trainer.get("profiler"), run_dir)
     except CompiledOffline:
         if execution["strategy"].emulated:
             log.info("Both programs trace (emulated: nothing is compiled or written).")
@@ -163,6 +188,7 @@ def make_module(
         instantiate(cfg.optimizer, _convert_="all"),
         instantiate(cfg.schedule),
         record=record,
+        body_lr=FineTuning.of(cfg).body_lr,
     )
 
 
@@ -181,11 +207,14 @@ def make_trainer(
         record: writes what the run is; called when training starts, because a resumed run may be
             refused until then.
     """
+    profiler, tracers = make_profiler(cfg.trainer.get("profiler"), run_dir)
     callbacks = [
         *callbacks,
+        *tracers,
         ValidateAtTheEnd(),
         LambdaCallback(on_train_start=lambda trainer, module: record()),
         *(make_callback(node, run_dir) for node in cfg.callbacks.values() if node is not None),
+        *trial_callbacks(),
     ]
     if checkpoint is not None:
         callbacks.insert(0, MovedFolder(run_dir))
@@ -204,6 +233,7 @@ def make_trainer(
         # Else Lightning adds a checkpoint callback of its own where the config has none.
         enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
         default_root_dir=str(run_dir),
+        profiler=profiler,
         _convert_="all",
     )
     return trainer
@@ -225,7 +255,7 @@ def evaluate_run(
     data: Data,
     scale: Scale,
     plans: Mapping[str, PackPlan],
-    meter: tracking.ThroughputMeter,
+    meters: Meters,
 ) -> dict[str, Any]:
     """Test with the best weights and gather the summary."""
     updates, epochs = trainer.global_step, trainer.current_epoch
@@ -243,9 +273,9 @@ def evaluate_run(
             f"The run ended after {updates} updates without a validation. Give it more "
             "trainer.max_time, max_steps or max_epochs."
         )
-    execution: dict[str, Any] = getattr(trainer.strategy, "run_summary", {})
-    trainer.test(module, loaders, verbose=False)
     plan = plans["train"]
+    figures = meters.figures(module.model, trainer, data, plan)
+    trainer.test(module, loaders, verbose=False)
     return tracking.summary_dict(
         target=data.target,
         unit=data.unit,
@@ -256,7 +286,9 @@ def evaluate_run(
         atom_efficiency=plan.atom_efficiency,
         num_packs=plan.num_packs,
         pack_lower_bound=plan.lower_bound,
+        pack_atoms=plan.atom_capacity,
+        num_molecules=plan.num_molecules,
         num_epochs=epochs,
         wall_seconds=0.0,
-        **{**meter.summary(), **execution},
+        **figures,
     )

@@ -17,6 +17,7 @@ from pytorch_lightning.utilities.rank_zero import (  # type: ignore[attr-defined
 )
 
 from gnnpack.tracking.json_file import explain_write_error, replace_file
+from gnnpack.tracking.metrics_rows import whole_lines
 
 STEP = "step"
 
@@ -62,12 +63,7 @@ class MetricsFile:
 
     def read(self) -> list[dict[str, Any]]:
         """All whole rows on disk, as text; a last line cut off by a kill is left out."""
-        if not self.path.exists():
-            return []
-        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-        if lines and not lines[-1].endswith("\n"):
-            lines.pop()
-        return list(csv.DictReader(lines))
+        return list(csv.DictReader(whole_lines(self.path)))
 
     def _keep_rows_before(self, resume_step: int) -> None:
         rows = self.read()

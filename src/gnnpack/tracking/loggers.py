@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, Mapping, Sequence, Union
 
 from pytorch_lightning.loggers import Logger
 
 from gnnpack.tracking.csv_metrics import MetricsCSV
 from gnnpack.tracking.wandb_run import wandb_logger
+from gnnpack.tracking.wandb_words import sweep_words
 
 AnyPath = Union[str, "os.PathLike[str]"]
 
@@ -35,25 +37,31 @@ def csv_and_wandb(
     entity: str | None = None,
     group: str | None = None,
     tags: Sequence[str] | None = None,
+    job_type: str | None = None,
 ) -> list[Logger]:
     """``metrics.csv`` and a W&B run.
 
+    A job of a sweep has group, job type, tags and name of its sweep where none are given.
+
     Args:
-        name: of the W&B run.
+        name: of the W&B run that is no job of a sweep.
         config: kept with the W&B run.
         resume_step: updates a resumed run has done; None for a new run.
 
     Raises:
         ValueError: what `wandb_logger` refuses.
     """
+    words = sweep_words(Path(run_dir))
     wandb = wandb_logger(
         run_dir,
         project=project,
-        name=name,
+        name=words.get("name", name),
         offline=offline,
         entity=entity,
-        group=group,
-        tags=tags,
+        group=group or words.get("group"),
+        tags=tags or words.get("tags"),
+        job_type=job_type or words.get("job_type"),
         config=config,
+        resume_step=resume_step,
     )
     return [MetricsCSV(run_dir, resume_step=resume_step), wandb]

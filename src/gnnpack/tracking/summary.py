@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Mapping
 
 from rich.console import Console
 from rich.table import Table
 
 from gnnpack.tracking.error_unit import error_unit
+
+# docs/metering.md tells what each is.
+METERED_KEYS = (
+    "molecules_per_second_median",
+    "molecules_per_second_p10",
+    "molecules_per_second_p90",
+    "num_windows",
+    "atoms_per_second_median",
+    "filler_fraction",
+    "step_seconds_p10",
+    "step_seconds_p50",
+    "step_seconds_p90",
+    "step_seconds_p99",
+    "percent_of_floor",
+    "peak_host_bytes",
+    "peak_device_bytes",
+    "energy_joules_per_molecule",
+    "energy_source",
+    "compile_seconds",
+    "train_seconds",
+)
 
 SUMMARY_KEYS = (
     "target",
@@ -21,14 +42,18 @@ SUMMARY_KEYS = (
     "atom_efficiency",
     "num_packs",
     "pack_lower_bound",
+    "pack_atoms",
+    "num_molecules",
     "input_wait_fraction",
     "host_seconds_per_update",
     "graph_captures",
     "graph_recaptures",
+    "capture_seconds",
     "emulated",
     "num_epochs",
     "first_batch_seconds",
     "wall_seconds",
+    *METERED_KEYS,
 )
 
 
@@ -50,15 +75,23 @@ def summary_dict(
     host_seconds_per_update: float | None = None,
     graph_captures: int | None = None,
     graph_recaptures: int | None = None,
+    capture_seconds: float | None = None,
     emulated: bool = False,
+    pack_atoms: int | None = None,
+    num_molecules: int | None = None,
     first_batch_seconds: float | None = None,
+    metered: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The content of summary.json: ``SUMMARY_KEYS``, and the errors in meV if the unit is eV.
 
     ``baseline_mae`` is of predicting the training mean per atom. ``graph_recaptures`` are those of
     the ``graph_captures`` made anew in training. ``emulated``: speeds are those of an emulator,
-    not of the hardware it stands for. None = not measured, or there are none.
+    not of the hardware it stands for. ``pack_atoms`` are the atom slots of a pack,
+    ``num_molecules`` those of the training split. ``metered`` holds some of `METERED_KEYS`. None =
+    not measured, or there are none.
     """
+    metered = metered or {}
+    assert set(metered) <= set(METERED_KEYS), f"unknown: {set(metered) - set(METERED_KEYS)}"
     summary: dict[str, Any] = {"target": target, "unit": unit}
     errors = {"test_mae": test_mae, "val_mae": val_mae, "baseline_mae": baseline_mae}
     summary.update(errors)
@@ -71,14 +104,18 @@ def summary_dict(
         atom_efficiency=atom_efficiency,
         num_packs=num_packs,
         pack_lower_bound=pack_lower_bound,
+        pack_atoms=pack_atoms,
+        num_molecules=num_molecules,
         input_wait_fraction=input_wait_fraction,
         host_seconds_per_update=host_seconds_per_update,
         graph_captures=graph_captures,
         graph_recaptures=graph_recaptures,
+        capture_seconds=capture_seconds,
         emulated=emulated,
         num_epochs=num_epochs,
         first_batch_seconds=first_batch_seconds,
         wall_seconds=wall_seconds,
+        **{key: metered.get(key) for key in METERED_KEYS},
     )
     return summary
 
@@ -100,7 +137,11 @@ def print_summary(
     )
     emulated = " (emulated: not an IPU's)" if summary.get("emulated") else ""
     table.add_row(f"training molecules/s{emulated}", _count(summary["train_molecules_per_second"]))
-    table.add_row("filler among atom slots", _percent(1.0 - summary["atom_efficiency"]))
+    for name, text in _metered_rows(summary):
+        table.add_row(name, text)
+    filler = summary.get("filler_fraction")
+    filler = 1.0 - summary["atom_efficiency"] if filler is None else filler
+    table.add_row("filler among atom slots", _percent(filler))
     table.add_row("time waiting for input", _percent(summary["input_wait_fraction"]))
     if summary.get("host_seconds_per_update") is not None:
         milliseconds = 1000 * summary["host_seconds_per_update"]
@@ -115,6 +156,29 @@ def print_summary(
     # Outside the table, so that a long path is neither cut nor broken and can be copied.
     console.print("output folder:", end=" ", style="bold")
     console.print(os.fspath(run_dir), soft_wrap=True, highlight=False, markup=False)
+
+
+def _metered_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """Name and text of the figures that a user looks for, those that are known."""
+    rows = []
+    if summary.get("molecules_per_second_median") is not None:
+        low, high = (_count(summary[f"molecules_per_second_p{p}"]) for p in (10, 90))
+        median = _count(summary["molecules_per_second_median"])
+        windows = summary["num_windows"]
+        name = f"molecules/s, median of {windows} window{'s' if windows > 1 else ''} (p10 - p90)"
+        rows.append((name, f"{median} ({low} - {high})"))
+    if summary.get("atoms_per_second_median") is not None:
+        rows.append(("atoms/s, median", _count(summary["atoms_per_second_median"])))
+    if summary.get("percent_of_floor") is not None:
+        rows.append(("percent of floor", f"{summary['percent_of_floor']:.1f} %"))
+    if summary.get("peak_host_bytes") is not None:
+        rows.append(("peak memory", f"{summary['peak_host_bytes'] / 1e9:.2f} GB"))
+    if summary.get("peak_device_bytes") is not None:
+        rows.append(("peak memory, device", f"{summary['peak_device_bytes'] / 1e9:.2f} GB"))
+    if summary.get("energy_joules_per_molecule") is not None:
+        joules = f"{summary['energy_joules_per_molecule']:.3g} J"
+        rows.append((f"energy a molecule ({summary['energy_source']})", joules))
+    return rows
 
 
 def duration(seconds: float) -> str:

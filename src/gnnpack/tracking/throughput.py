@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
-from typing import Any, Callable, Union
+from dataclasses import asdict, dataclass, field
+from typing import Any, Callable
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+
+from gnnpack.tracking.step_counts import StepCounter
 
 # Shorter windows than this make the displayed rate jump with single batches.
 RECENT_WINDOW_SECONDS = 1.0
-
-# On the device, or known to the host.
-Molecules = Union[Tensor, int]
 
 
 @dataclass
@@ -65,7 +63,11 @@ class Tally:
 
 @dataclass
 class _Segment:
-    """An uninterrupted stretch of training; its molecules stay on the device until it closes."""
+    """An uninterrupted stretch of training; its molecules stay on the device until they are read.
+
+    Attributes:
+        molecules: read so far; the rest is in ``counter``.
+    """
 
     start: float
     wait_at_start: float
@@ -74,7 +76,13 @@ class _Segment:
     mark_molecules: int = 0
     host_steps: int = 0
     updates: int = 0
-    molecules: Molecules | None = None
+    molecules: int = 0
+    counter: StepCounter = field(default_factory=StepCounter)
+
+    def read(self) -> int:
+        """All molecules so far; waits for the device."""
+        self.molecules += self.counter.take()().molecules
+        return self.molecules
 
 
 class ThroughputMeter(pl.Callback):
@@ -115,11 +123,11 @@ class ThroughputMeter(pl.Callback):
     def recent_molecules_per_second(self) -> float | None:
         """Molecules/s of about the last second, None at first; reading waits for the device."""
         segment = self._segment
-        if segment is None or segment.molecules is None:
+        if segment is None or not segment.host_steps:
             return self._recent
         if self._clock() - segment.mark_time < RECENT_WINDOW_SECONDS:
             return self._recent
-        molecules = int(segment.molecules)
+        molecules = segment.read()
         now = self._clock()
         rate = (molecules - segment.mark_molecules) / (now - segment.mark_time)
         segment.mark_time, segment.mark_molecules = now, molecules
@@ -171,10 +179,9 @@ class ThroughputMeter(pl.Callback):
         if self._segment is None:
             return
         updates = trainer.global_step - self._updates
-        count = _real_molecules(batch, updates)
         segment = self._segment
+        segment.counter.add(batch, updates)
         segment.updates += updates
-        segment.molecules = count if segment.molecules is None else segment.molecules + count
         segment.host_steps += 1
         self._host_steps += 1
         if self._host_steps in (1, self.skip_host_steps) and self.skip_host_steps > 0:
@@ -236,9 +243,8 @@ class ThroughputMeter(pl.Callback):
     def _close(self, trainer: pl.Trainer) -> None:
         segment, self._segment = self._segment, None
         # Between an epoch's last validation and its end no batch runs: those seconds do not count.
-        if segment is None or segment.molecules is None:
+        if segment is None or not segment.host_steps:
             return
-        molecules = segment.molecules
         blocked = _blocked_seconds(trainer) - segment.blocked_at_start
         device = trainer.strategy.root_device
         if device.type == "cuda":
@@ -246,10 +252,12 @@ class ThroughputMeter(pl.Callback):
             torch.cuda.synchronize(device)
             blocked += self._clock() - asked
         seconds = self._clock() - segment.start
+        molecules = segment.read()
         if trainer.world_size > 1:
-            molecules = trainer.strategy.reduce(torch.as_tensor(molecules), reduce_op="sum")
+            here = torch.as_tensor(molecules, device=device)
+            molecules = int(trainer.strategy.reduce(here, reduce_op="sum"))
         wait = _wait_seconds(trainer) - segment.wait_at_start
-        tally = Tally(int(molecules), segment.host_steps, seconds, wait, segment.updates, blocked)
+        tally = Tally(molecules, segment.host_steps, seconds, wait, segment.updates, blocked)
         self._book(tally)
         if seconds >= RECENT_WINDOW_SECONDS or self._recent is None:
             self._recent = tally.molecules_per_second
@@ -273,17 +281,3 @@ def _wait_seconds(trainer: pl.Trainer) -> float:
 
 def _blocked_seconds(trainer: pl.Trainer) -> float:
     return float(getattr(trainer.strategy, "blocked_seconds", None) or 0.0)
-
-
-def _real_molecules(batch: Any, updates: int) -> Molecules:
-    numbers = getattr(batch, "molecules", None)
-    if numbers is not None:
-        # The last call of a run may make fewer updates than it was given.
-        return int(sum(numbers[:updates]))
-    mask = getattr(batch, "molecule_mask", None)
-    if not isinstance(mask, Tensor):
-        raise ValueError(
-            f"ThroughputMeter got a batch of type {type(batch).__name__} without the tensor "
-            "molecule_mask; let the loader yield a PackBatch, or remove the meter from callbacks."
-        )
-    return mask.sum()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import re
 import sys
@@ -16,6 +15,8 @@ from pytorch_lightning.utilities.rank_zero import (  # type: ignore[attr-defined
 )
 
 from gnnpack.tracking.json_file import replace_file
+from gnnpack.tracking.wandb_client import import_wandb, logged_in
+from gnnpack.tracking.wandb_parts import RESUMED_AT
 
 ID_FILE = "wandb_id.txt"
 
@@ -30,27 +31,30 @@ def wandb_logger(
     run_id: str | None = None,
     entity: str | None = None,
     tags: Sequence[str] | None = None,
+    job_type: str | None = None,
     config: Mapping[str, Any] | None = None,
+    resume_step: int | None = None,
 ) -> WandbLogger:
     """Open a W&B run in ``<run_dir>/wandb/`` and give Lightning's logger for it.
 
     The id is ``run_id``, else the one kept in ``<run_dir>/wandb_id.txt``, else a new one; so a
-    resumed run is the same W&B run. ``config`` is stored at the start. Offline nothing leaves
-    the machine. ValueError: wandb is missing, or online without a key, or an impossible id.
+    resumed run is the same W&B run; a W&B agent's own id comes before all. ``config`` is stored at
+    the start. ``resume_step``: updates a resumed run has done. Offline nothing leaves the machine.
+    ValueError: wandb is missing, or online without a key, or an impossible id.
     """
     run_dir = Path(run_dir)
     if offline:
         # Crash reports of wandb itself go out over the network even when a run is offline.
         os.environ["WANDB_ERROR_REPORTING"] = "false"
-    wandb = _import_wandb()
+    wandb = import_wandb()
     if getattr(rank_zero_only, "rank", 0) != 0:
         return WandbLogger(project=project, name=name, save_dir=run_dir)
-    if not offline and not _logged_in(wandb):
+    if not offline and not logged_in(wandb):
         raise ValueError(
             "logger.offline=false needs a W&B key and none was found. "
             "Run `wandb login` once (or set WANDB_API_KEY), or keep logger.offline=true."
         )
-    run_id = _keep_id(run_dir, run_id)
+    run_id = _keep_id(run_dir, _agents_id() or run_id)
     # A run that an earlier job of this process left open would swallow this one.
     finish_wandb()
     run = wandb.init(
@@ -61,9 +65,10 @@ def wandb_logger(
         group=group,
         entity=entity,
         tags=None if tags is None else list(tags),
+        job_type=job_type,
         config=None if config is None else dict(config),
         mode="offline" if offline else "online",
-        # Offline runs cannot look up the earlier part; `wandb sync --append` joins the parts.
+        # Offline runs cannot look up the earlier part; `gnnpack wandb sync` joins the parts.
         resume=None if offline else "allow",
         # Captured output would be thousands of redrawn progress bars.
         # Offline it would only advise to go online by another way than logger.offline=false.
@@ -71,6 +76,8 @@ def wandb_logger(
     )
     run.define_metric("trainer/global_step")
     run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+    if resume_step is not None:
+        (Path(run.dir).parent / RESUMED_AT).write_text(f"{resume_step}\n", encoding="utf-8")
     # Lightning's own init sets WANDB_MODE for the whole process, so the next job would inherit it.
     return WandbLogger(project=project, name=name, save_dir=run_dir, id=run_id, experiment=run)
 
@@ -83,24 +90,17 @@ def finish_wandb(exit_code: int = 0) -> None:
         wandb.finish(exit_code=exit_code)
 
 
-def _import_wandb() -> Any:
-    try:
-        import wandb
-    except ImportError as error:
-        raise ValueError(
-            "logger=wandb needs the package wandb, which is not installed. "
-            "Run `pip install wandb`, or choose logger=csv."
-        ) from error
-    return wandb
+@rank_zero_only
+def summarize_wandb(summary: Mapping[str, Any]) -> None:
+    """Put the figures that are known into the summary of the open W&B run, if there is one."""
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and getattr(wandb, "run", None) is not None:
+        wandb.run.summary.update({key: v for key, v in summary.items() if v is not None})
 
 
-def _logged_in(wandb: Any) -> bool:
-    if "prompt" not in inspect.signature(wandb.login).parameters:
-        return wandb.api.api_key is not None
-    try:
-        return bool(wandb.login(prompt=False, verify=False))
-    except wandb.errors.Error:
-        return False
+def _agents_id() -> str | None:
+    """The id that a W&B agent gives a run of its sweep; wandb ignores any other."""
+    return os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
 
 
 def _keep_id(run_dir: Path, run_id: str | None) -> str:

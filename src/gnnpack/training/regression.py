@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any, Callable, Iterable, Mapping, Optional, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 import pytorch_lightning as pl
 import torch
@@ -13,10 +13,11 @@ from torchmetrics import CatMetric
 
 from gnnpack.batching import PackBatch
 from gnnpack.objective import Objective, error_metrics, real_values
+from gnnpack.training.blocks import optimizer_over
 from gnnpack.training.datamodule import device_iterations, total_updates
 from gnnpack.training.fused import fuse_on_cpu
 
-MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+MakeOptimizer = Callable[[Any], torch.optim.Optimizer]
 MakeSchedule = Callable[..., Optional[Mapping[str, Any]]]
 
 # Reading a loss from a GPU waits for it; on a CPU every one is read.
@@ -30,10 +31,12 @@ class MoleculeRegression(pl.LightningModule):
 
     Args:
         model: `PackBatch` -> (P, G) in the target's unit.
-        make_optimizer: parameters -> optimizer.
+        make_optimizer: parameters, or groups of them -> optimizer.
         make_schedule: (optimizer, total_updates=...) -> Lightning's scheduler mapping or None.
         record: plain values kept in every checkpoint under ``gnnpack``, so that a checkpoint alone
             tells how to use it.
+        body_lr: learning rate of all but the model's head, over the optimizer's. Parameters without
+            ``requires_grad`` stay as they are.
 
     Attributes:
         test_values: after a test, the predictions and targets of all its molecules, (m,) each.
@@ -47,9 +50,11 @@ class MoleculeRegression(pl.LightningModule):
         make_schedule: MakeSchedule | None = None,
         *,
         record: Mapping[str, Any] | None = None,
+        body_lr: float = 1.0,
     ) -> None:
         super().__init__()
         self.model = model
+        self._body_lr = body_lr
         self.objective = objective
         self._make_optimizer = make_optimizer
         self._make_schedule = make_schedule
@@ -146,7 +151,7 @@ class MoleculeRegression(pl.LightningModule):
     # --- optimizer ---
 
     def configure_optimizers(self) -> Any:
-        optimizer = self._make_optimizer(self.parameters())
+        optimizer = optimizer_over(self, self.model, self._make_optimizer, self._body_lr)
         fuse_on_cpu(optimizer)
         if self._make_schedule is None:
             return optimizer

@@ -54,8 +54,18 @@ def cosine(
         final_factor: last rate over the first.
     """
     lowest = optimizer.param_groups[0]["lr"] * final_factor
-    schedule = CosineAnnealingLR(optimizer, T_max=_finite(total_updates), eta_min=lowest)
+    schedule = Cosine(optimizer, T_max=_finite(total_updates), eta_min=lowest)
     return {"scheduler": schedule, "interval": "step", "frequency": 1}
+
+
+class Cosine(CosineAnnealingLR):
+    """torch's, whose one lowest rate is the first group's: the others fall in its proportion."""
+
+    def get_lr(self) -> list[Any]:
+        """Rates of this update by group."""
+        rates: list[Any] = [*super().get_lr()]
+        first = self.base_lrs[0]
+        return [rates[0] * (base / first) for base in self.base_lrs] if first else rates
 
 
 def plateau(
@@ -69,9 +79,12 @@ def plateau(
 ) -> Mapping[str, Any]:
     """Lower the rate when the validation error has not fallen for ``patience`` epochs.
 
-    The defaults are those of SchNetPack's QM9 benchmark.
+    The defaults are those of SchNetPack's QM9 benchmark. ``min_lr`` is the first group's; the
+    others' lie below it as their rates do.
     """
-    schedule = ReduceLROnPlateau(optimizer, factor=factor, patience=patience, min_lr=min_lr)
+    rates = [group["lr"] for group in optimizer.param_groups]
+    lowest = [min_lr * (rate / rates[0]) if rates[0] else min_lr for rate in rates]
+    schedule = ReduceLROnPlateau(optimizer, factor=factor, patience=patience, min_lr=lowest)
     return {"scheduler": schedule, "interval": "epoch", "frequency": 1, "monitor": monitor}
 
 

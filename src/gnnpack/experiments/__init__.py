@@ -1,0 +1,1 @@
+"""Sweeps, tables of runs, studies and the report."""

@@ -1,0 +1,234 @@
+"""One job of a sweep: its lock, its attempt, its device, its process, and what came of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Callable, Mapping, Sequence
+
+from gnnpack.experiments.attempts import (
+    checkpoint_stamp,
+    may_go_on,
+    next_attempt,
+    set_aside,
+)
+from gnnpack.experiments.devices import Request, Slot, device_slot, too_many
+from gnnpack.experiments.job import LOCK, OUTPUT, PRUNED, Job, now, read_job, write_state
+from gnnpack.experiments.locks import take_lock
+from gnnpack.experiments.process import (
+    KEY_VARIABLE,
+    Interrupted,
+    reason_of,
+    run_process,
+)
+from gnnpack.experiments.run_folder import RunFacts, read_run
+
+# The job and its folder, and whether it goes on from a checkpoint -> the program's command line.
+Command = Callable[[Job, Path, bool], Sequence[str]]
+SETTLED = ("done", "pruned")
+NOTHING = Request()
+
+
+@dataclass(frozen=True)
+class Start:
+    """One start of a sweep, as far as its jobs must know.
+
+    Attributes:
+        total: jobs of the sweep.
+        started: when, as state.json writes it.
+        cwd: folder that programs run in.
+        redo: jobs that were done before ``started`` begin anew.
+        max_failures: no job begins after so many of this start failed; None = no limit.
+        started_by: process id of the sweep, where it is the parent of those that run its jobs.
+        environment: what a job's process is told beside what every one is.
+    """
+
+    total: int
+    started: str
+    cwd: str
+    redo: bool = False
+    max_failures: int | None = None
+    started_by: int | None = None
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+def run_job(
+    folder: Path,
+    start: Start,
+    command: Command,
+    *,
+    device: Request = NOTHING,
+    writes_summary: bool = True,
+) -> None:
+    """Bring a job to its end, unless it is there already or another process is at it.
+
+    What comes of it is written to state.json and told in a line; it is no exception.
+
+    Args:
+        command: gives the command line of its process.
+        device: what it wants to itself.
+        writes_summary: if it ends well it leaves a summary.json.
+
+    Raises:
+        KeyboardInterrupt: the user wants the sweep to end.
+        OSError, ValueError: the job's own files cannot be read or written.
+    """
+    if start.started_by not in (None, os.getppid()):
+        # The sweep was killed, and this one was waiting for a worker.
+        raise KeyboardInterrupt
+    job = read_job(folder)
+    lock = take_lock(folder / LOCK)
+    if lock is None:
+        say(job, start, "is run by another process")
+        return
+    try:
+        facts = read_run(folder, mine=True)
+        if is_settled(facts, start):
+            say(job, start, f"{facts.state} already")
+        elif start.max_failures is not None and failures(folder, start) >= start.max_failures:
+            say(job, start, f"not begun: {start.max_failures} failed, which is max_failures")
+        elif too_many(device) is not None:
+            refusal = too_many(device)
+            say(job, start, f"failed: {refusal}")
+            told = {"started": now(), "ended": now(), "reason": refusal}
+            write_state(folder, "failed", attempt=next_attempt(facts), **told)
+        else:
+            with device_slot(device) as slot:
+                attempt(job, facts, start, command, lock, slot, writes_summary)
+    finally:
+        os.close(lock)
+
+
+def attempt(
+    job: Job,
+    facts: RunFacts,
+    start: Start,
+    command: Command,
+    lock: int,
+    slot: Slot,
+    writes_summary: bool,
+) -> None:
+    """Run the job's process once, whose lock and slot this process holds."""
+    folder, number = facts.folder, next_attempt(facts)
+    goes_on = may_go_on(facts)
+    if not goes_on:
+        set_aside(folder, max(1, number - 1))
+    begun: dict[str, Any] = {
+        "attempt": number,
+        "started": now(),
+        "device": slot.label,
+        "from_checkpoint": checkpoint_stamp(folder) if goes_on else None,
+    }
+    # Before anything is written: whatever happens from here on, the job was started.
+    write_state(folder, "running", **begun)
+    log = folder / OUTPUT
+    before = log.stat().st_size if log.exists() else 0
+
+    def began(pid: int) -> None:
+        begun["pid"] = pid
+        write_state(folder, "running", **begun)
+
+    where = f" on {slot.label}" if slot.label else ""
+    say(job, start, f"{'goes on' if goes_on else 'begins'}{where}")
+    try:
+        status = run_process(
+            command(job, folder, goes_on),
+            log,
+            cwd=start.cwd,
+            environment={**slot.environment, **dict(start.environment), KEY_VARIABLE: job.key},
+            keep_open=[lock, *slot.locks],
+            cores=slot.cores,
+            started_by=start.started_by,
+            began=began,
+        )
+    except Interrupted:
+        write_state(folder, "running", **begun, ended=now(), reason="interrupted")
+        say(job, start, "interrupted; the next start goes on with it")
+        raise KeyboardInterrupt from None
+    state, reason = end_of(folder, status, log, before, writes_summary)
+    ended = {**begun, "ended": now(), "exit_status": status}
+    write_state(folder, state, **ended, reason=reason)
+    facts = read_run(folder, mine=True)
+    if (state, facts.state) == ("done", "failed"):
+        # It did not learn, and must.
+        write_state(folder, facts.state, **ended, reason=facts.reason)
+    say(job, start, outcome(facts))
+
+
+def end_of(
+    folder: Path, status: int, log: Path, before: int, writes_summary: bool
+) -> tuple[str, str | None]:
+    """State and reason for a process that ended with ``status``."""
+    if status != 0:
+        return "failed", reason_of(status, log, before)
+    if (folder / PRUNED).is_file():
+        return "pruned", None
+    if writes_summary and not (folder / "summary.json").is_file():
+        # Told to stop by somebody else (SIGTERM): Lightning then ends with status 0.
+        return "running", "ended before it was done"
+    return "done", None
+
+
+def is_settled(facts: RunFacts, start: Start) -> bool:
+    """Whether there is nothing left to do for a job."""
+    if facts.state not in SETTLED:
+        return False
+    return not start.redo or not is_before(facts, start.started)
+
+
+def is_before(facts: RunFacts, time: str) -> bool:
+    """Whether a job's last attempt ended before a time, or is not known to have ended."""
+    try:
+        return datetime.fromisoformat(facts.status["ended"]) < datetime.fromisoformat(time)
+    except (KeyError, TypeError, ValueError):
+        return True
+
+
+def failures(folder: Path, start: Start) -> int:
+    """Jobs of this sweep that have failed since it started."""
+    found = 0
+    for state in folder.parent.glob("*/state.json"):
+        facts = read_run(state.parent)
+        found += facts.state == "failed" and not is_before(facts, start.started)
+    return found
+
+
+def outcome(facts: RunFacts) -> str:
+    """How a job ended, in a line."""
+    parts = [facts.state if facts.reason is None else f"{facts.state}: {facts.reason}"]
+    parts += figures(facts.summary)
+    return ", ".join(parts)
+
+
+def figures(summary: Mapping[str, Any]) -> list[str]:
+    """Test error, rate and seconds of a summary, as far as they are there."""
+    return [text for text in (error(summary), rate(summary), seconds(summary)) if text]
+
+
+def error(summary: Mapping[str, Any]) -> str:
+    """E.g. ``24.9 meV``; "" if there is none."""
+    value, unit = summary.get("test_mae"), str(summary.get("unit", ""))
+    if not isinstance(value, (int, float)):
+        return ""
+    if unit == "eV":
+        value, unit = 1000 * value, "meV"
+    return f"{value:,.1f} {unit}" if value >= 10 else f"{value:.3g} {unit}"
+
+
+def rate(summary: Mapping[str, Any]) -> str:
+    """E.g. ``5,400 molecules/s``; "" if it was not measured."""
+    value = summary.get("train_molecules_per_second")
+    return f"{value:,.0f} molecules/s" if isinstance(value, (int, float)) else ""
+
+
+def seconds(summary: Mapping[str, Any]) -> str:
+    """E.g. ``38 s``; "" if it was not measured."""
+    value = summary.get("wall_seconds")
+    return f"{value:,.0f} s" if isinstance(value, (int, float)) else ""
+
+
+def say(job: Job, start: Start, what: str) -> None:
+    """A line on the screen of the process that runs the job."""
+    print(f"job {job.number}/{start.total} {job.label}: {what}", flush=True)

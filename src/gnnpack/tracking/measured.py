@@ -1,0 +1,70 @@
+"""What metering keeps of a training: in windows, by step and in sum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from gnnpack.tracking.pieces import Piece
+from gnnpack.tracking.step_counts import Counts
+from gnnpack.tracking.step_times import StepTimes
+from gnnpack.tracking.windows import Window, Windows
+
+
+@dataclass
+class Measured:
+    """Figures of a part of the training.
+
+    Attributes:
+        joules: while ``joule_molecules`` were trained; None when nobody told.
+        epoch, epoch_seconds: of the present epoch.
+    """
+
+    windows: Windows = field(default_factory=Windows)
+    steps: StepTimes = field(default_factory=StepTimes)
+    joules: float | None = None
+    joule_molecules: int = 0
+    epoch: Counts = field(default_factory=Counts)
+    epoch_seconds: float = 0.0
+
+    def add(self, piece: Piece, *, tells_joules: bool) -> None:
+        """Count a piece in."""
+        counts = piece.counts
+        self.windows.add(Window(counts.molecules, counts.atoms, piece.seconds))
+        for seconds in piece.step_seconds:
+            self.steps.add(seconds)
+        self.joule_molecules += counts.molecules if tells_joules else 0
+        self.epoch = self.epoch.plus(counts)
+        self.epoch_seconds += piece.seconds
+
+    def begin_epoch(self) -> None:
+        """Forget the last one's sums."""
+        self.epoch, self.epoch_seconds = Counts(), 0.0
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing was measured."""
+        return not self.windows.all
+
+    @property
+    def joules_per_molecule(self) -> float | None:
+        """None where nobody told, or the counter did not move."""
+        if not self.joules or not self.joule_molecules:
+            return None
+        return self.joules / self.joule_molecules
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain numbers."""
+        return {
+            "windows": self.windows.state_dict(),
+            "steps": self.steps.state_dict(),
+            "joules": self.joules,
+            "joule_molecules": self.joule_molecules,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with them."""
+        self.windows.load_state_dict(state_dict["windows"])
+        self.steps.load_state_dict(state_dict["steps"])
+        self.joules = state_dict["joules"]
+        self.joule_molecules = int(state_dict["joule_molecules"])

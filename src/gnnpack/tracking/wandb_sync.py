@@ -1,0 +1,203 @@
+"""Upload the W&B runs that wait on this disk: every row once, resumed runs as one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Iterator, Sequence
+
+from gnnpack.tracking.json_file import write_json
+from gnnpack.tracking.wandb_client import rows_on_server
+from gnnpack.tracking.wandb_file import read_messages
+from gnnpack.tracking.wandb_join import joined
+from gnnpack.tracking.wandb_parts import MARK, LocalRun, has_ended
+
+# Takes a folder like offline-run-STARTED-ID and returns when the server has all of it.
+Uploader = Callable[[Path], None]
+# (project, entity, run id) -> rows of history that the server has.
+RowCounter = Callable[[str, str, str], int]
+# Beside the parts: what was sent. W&B's own marks vanish with `wandb clean`.
+SENT = "sent.json"
+LOCK = ".upload.lock"
+UPLOAD_SECONDS = 3600.0
+# W&B's server counts what it was sent some seconds later.
+COUNT_SECONDS = 30.0
+# Of the training, not of an upload: they would send it elsewhere, or nowhere.
+FOREIGN = ("WANDB_MODE", "WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_RESUME")
+
+
+class UploadError(Exception):
+    """The server has not got all of it; the message says why."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one run: uploaded, running, failed, or busy (sent by another, or just now)."""
+
+    run: LocalRun
+    state: str
+    reason: str = ""
+
+
+def sync_runs(
+    runs: Sequence[LocalRun],
+    upload: Uploader,
+    is_running: Callable[[Path], bool],
+    count_rows: RowCounter = rows_on_server,
+) -> Iterator[Outcome]:
+    """Upload every run that waits and has ended, one after another; one that fails stops none.
+
+    That a run is being sent is written down before, and that it was sent after; where either is
+    known of a run, or W&B itself sent a part, the server is asked what it has, and gets the rest.
+
+    Args:
+        is_running: whether somebody still writes to a run's folder.
+    """
+    for run in runs:
+        if not run.waits:
+            continue
+        if goes_on(run, is_running):
+            yield Outcome(run, "running")
+            continue
+        with _alone(run) as mine:
+            # Another upload may have been at it meanwhile.
+            if not any(part.waits for part in run.parts):
+                continue
+            yield _upload(run, upload, count_rows) if mine else Outcome(run, "busy")
+
+
+def goes_on(run: LocalRun, is_running: Callable[[Path], bool]) -> bool:
+    """Whether the run still logs."""
+    last = run.parts[-1]
+    if is_running(run.run_dir):
+        return True
+    with contextlib.suppress(ValueError, OSError):
+        return last.fresh and not has_ended(last)
+    return False
+
+
+def upload_by_wandb(folder: Path) -> None:
+    """Upload with W&B's own client, in a process of its own.
+
+    Raises:
+        UploadError: it did not say that it had sent everything, or took over an hour.
+    """
+    environment = {k: v for k, v in os.environ.items() if k not in FOREIGN}
+    # Crash reports of wandb itself would go to others than its server.
+    environment["WANDB_ERROR_REPORTING"] = "false"
+    with tempfile.TemporaryDirectory(prefix="gnnpack_wandb_logs_") as logs:
+        # Else its own logs would lie in ./wandb.
+        environment["WANDB_DIR"] = logs
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "wandb", "sync", str(folder.absolute())],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=UPLOAD_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise UploadError(f"not done after {UPLOAD_SECONDS / 60:.0f} minutes") from None
+    # Its exit status is 0 also where it has sent nothing; the mark is its word.
+    if not any(folder.glob(f"*.wandb{MARK}")):
+        raise UploadError(_last_line(done.stdout.decode("utf-8", "replace")))
+
+
+def _upload(run: LocalRun, upload: Uploader, count_rows: RowCounter) -> Outcome:
+    try:
+        known = _sent(run).get(run.run_id)
+        if known is not None and time.time() - known["time"] < COUNT_SECONDS and not known["whole"]:
+            return Outcome(run, "busy", "its upload was interrupted just now; in half a minute")
+        _refuse_gaps(run, known)
+        there = 0
+        if known is not None or not all(part.waits for part in run.parts):
+            there = _count(run, count_rows)
+        _note(run, whole=False)
+        # W&B refuses the log of a killed run, whose last record is cut off; joined ones are whole.
+        if len(run.parts) == 1 and there == 0 and has_ended(run.parts[0]):
+            upload(run.parts[0].folder)
+        else:
+            with joined(run, there) as folder:
+                upload(folder)
+    except (UploadError, ValueError, OSError) as error:
+        return Outcome(run, "failed", str(error))
+    _note(run, whole=True)
+    for part in run.parts:
+        if part.offline:
+            part.mark.touch()
+    return Outcome(run, "uploaded")
+
+
+def _count(run: LocalRun, count_rows: RowCounter) -> int:
+    for record in read_messages(run.parts[0].file):
+        if record.HasField("run"):
+            return count_rows(record.run.project, record.run.entity, run.run_id)
+    return 0
+
+
+def _refuse_gaps(run: LocalRun, known: dict[str, Any] | None) -> None:
+    """Rows are counted from the first part on, so all must be there."""
+    there = {part.folder.name for part in run.parts if part.file.is_file()}
+    missing = [name for name in (known or {}).get("parts", []) if name not in there]
+    if missing:
+        raise ValueError(
+            f"the earlier part {missing[0]} was uploaded and then deleted here, so it is not known "
+            "which rows the server has. Put the folder back."
+        )
+
+
+def _note(run: LocalRun, *, whole: bool) -> None:
+    """Write down that the run is being sent, or was."""
+    parts = [part.folder.name for part in run.parts]
+    entry = {"parts": parts, "whole": whole, "time": time.time()}
+    write_json(_place(run), {**_sent(run), run.run_id: entry})
+
+
+def _sent(run: LocalRun) -> dict[str, Any]:
+    """Run id -> what was sent of it."""
+    try:
+        found = json.loads(_place(run).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _place(run: LocalRun) -> Path:
+    return run.parts[0].folder.parent / SENT
+
+
+@contextlib.contextmanager
+def _alone(run: LocalRun) -> Iterator[bool]:
+    """Whether no other process uploads this run; the lock dies with its process."""
+    descriptor = os.open(run.parts[0].folder.parent / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        yield _locked(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:  # Windows
+        return True
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if "rror" in line and "error logs at" not in line]
+    return (errors or lines or ["wandb said nothing"])[-1][:500]

@@ -1,0 +1,43 @@
+"""A program in the place of a trial's training: FOLDER VALIDATIONS KEY=VALUE ...
+
+Its error is |log10(optimizer.lr) + 3| + 0.1 and falls to that over the validations. An override
+``fail=1`` ends it by an error, ``nan=1`` leaves no number.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import time
+from pathlib import Path
+
+from gnnpack.experiments.job import PRUNED
+from gnnpack.experiments.process import die_with_parent
+from gnnpack.experiments.trial_report import TrialReport
+from gnnpack.experiments.trial_run import TRIAL_VARIABLE
+
+
+def main(folder: Path, validations: int, words: dict[str, str]) -> None:
+    die_with_parent()
+    (folder / "config.yaml").write_text("seed: 0\n")
+    with (folder / "runs.txt").open("a") as file:
+        file.write("run\n")
+    if words.get("fail") == "1":
+        raise RuntimeError("it went wrong")
+    report = TrialReport(**json.loads(os.environ[TRIAL_VARIABLE]))
+    error = abs(math.log10(float(words["optimizer.lr"])) + 3) + 0.1
+    for step in range(1, validations + 1):
+        time.sleep(float(words.get("seconds", 0)))
+        if report.should_stop(step, error + 1 / step):
+            (folder / PRUNED).write_text(json.dumps({"validation": step}))
+            return
+    value = None if words.get("nan") == "1" else error
+    summary = {"val_mae": value, "test_mae": 2 * error, "unit": "eV"}
+    (folder / "summary.json").write_text(json.dumps(summary))
+
+
+if __name__ == "__main__":
+    pairs = (word.split("=", 1) for word in sys.argv[3:])
+    main(Path(sys.argv[1]), int(sys.argv[2]), {key.lstrip("+"): value for key, value in pairs})

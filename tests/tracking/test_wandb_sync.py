@@ -1,0 +1,367 @@
+"""Offline runs of the real client, read back, joined, and uploaded to a server on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from wandb_server import WandbServer
+
+from gnnpack.tracking import csv_and_wandb, finish_wandb
+from gnnpack.tracking import wandb_sync as syncing
+from gnnpack.tracking.wandb_client import check_online
+from gnnpack.tracking.wandb_file import BLOCK, read_records, write_records
+from gnnpack.tracking.wandb_join import joined, joined_records
+from gnnpack.tracking.wandb_parts import find_local_runs, has_ended
+from gnnpack.tracking.wandb_sync import UploadError, sync_runs, upload_by_wandb
+
+JOB = {
+    "sweep": "packers",
+    "key": "0123456789ab",
+    "variant": "packing",
+    "swept": {"packer": "lpfhp", "seed": "0"},
+}
+
+
+@pytest.fixture(autouse=True)
+def _without_key_or_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+    monkeypatch.setenv("NETRC", str(tmp_path / "no_netrc"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    yield
+    finish_wandb()
+
+
+def log_part(folder: Path, rows, *, resume_step=None, exit_code=0, **config) -> None:
+    """One start of a run: ``rows`` are (updates, loss)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    loggers = csv_and_wandb(
+        folder, name=folder.name, project="p", config=config, resume_step=resume_step
+    )
+    for step, loss in rows:
+        loggers[1].log_metrics({"train/loss": loss}, step=step)
+    finish_wandb(exit_code)
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory) -> Path:
+    """A resumed job of a sweep (its first part was stopped after its last checkpoint) and a run."""
+    folder = tmp_path_factory.mktemp("logged")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(folder))
+        patch.setenv("WANDB_ERROR_REPORTING", "false")
+        job = folder / "outputs" / "job"
+        job.mkdir(parents=True)
+        (job / "job.json").write_text(json.dumps(JOB))
+        log_part(job, [(0, 1.0), (10, 0.9), (20, 0.8)], exit_code=1, seed=0, max_epochs=1)
+        # Its folder is named by the second it began in.
+        time.sleep(1.1)
+        log_part(job, [(20, 0.7), (30, 0.6)], resume_step=15, seed=0, max_epochs=2)
+        log_part(folder / "outputs" / "plain", [(0, 3.0)], seed=7)
+    for part in find_local_runs([folder])[0].parts:
+        wait_for_end(part)
+    return folder / "outputs"
+
+
+def wait_for_end(part) -> None:
+    # wandb.finish returns some milliseconds before wandb's own process has written the file.
+    for _ in range(500):
+        if has_ended(part):
+            return
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def outputs(logged, tmp_path) -> Path:
+    shutil.copytree(logged, tmp_path / "outputs")
+    return tmp_path / "outputs"
+
+
+@pytest.fixture
+def server(monkeypatch):
+    found = WandbServer()
+    monkeypatch.setenv("WANDB_BASE_URL", found.url)
+    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
+    yield found
+    found.close()
+
+
+def records(contents):
+    from wandb.proto import wandb_internal_pb2
+
+    for content in contents:
+        record = wandb_internal_pb2.Record()
+        record.ParseFromString(content)
+        yield record.WhichOneof("record_type"), record
+
+
+def rows_of(contents) -> list[dict]:
+    return [
+        {
+            one.key or "/".join(one.nested_key): json.loads(one.value_json)
+            for one in record.history.item
+        }
+        for kind, record in records(contents)
+        if kind == "history"
+    ]
+
+
+def not_running(folder: Path) -> bool:
+    return False
+
+
+def test_a_sweep_s_run_is_closed_grouped_and_named(logged):
+    job = next(run for run in find_local_runs([logged]) if run.run_dir.name == "job")
+    last = dict(records(read_records(job.parts[1].file)))
+    run = last["run"].run
+    config = {one.key: json.loads(one.value_json) for one in run.config.update}
+    assert (run.run_group, run.job_type) == ("packers", "sweep")
+    assert run.display_name == "packing packer=lpfhp seed=0"
+    assert list(run.tags) == ["packing", "packers"]
+    assert (config["seed"], config["max_epochs"]) == (0, 2)
+    assert run.run_id == job.run_id == (job.run_dir / "wandb_id.txt").read_text().strip()
+    assert [row["train/loss"] for row in rows_of(read_records(job.parts[1].file))] == [0.7, 0.6]
+    assert last["exit"].exit.exit_code == 0
+    first = dict(records(read_records(job.parts[0].file)))
+    assert first["exit"].exit.exit_code == 1
+
+
+def test_the_parts_join_as_if_the_run_had_never_stopped(logged):
+    job = next(run for run in find_local_runs([logged]) if run.run_dir.name == "job")
+    assert [part.resumed_at for part in job.parts] == [None, 15]
+    contents = list(joined_records(job.parts))
+    rows = rows_of(contents)
+    # The first part's row of update 20 came after the checkpoint at 15.
+    assert [row["train/loss"] for row in rows] == [1.0, 0.9, 0.7, 0.6]
+    assert [row["trainer/global_step"] for row in rows] == [0, 10, 20, 30]
+    assert [row["_step"] for row in rows] == [0, 1, 2, 3]
+    assert sorted(row["_runtime"] for row in rows) == [row["_runtime"] for row in rows]
+    found = list(records(contents))
+    assert [record.num for _, record in found] == list(range(1, len(found) + 1))
+    assert [record.exit.exit_code for kind, record in found if kind == "exit"] == [0]
+    changed = [record.config for kind, record in found if kind == "config" and record.config.update]
+    assert any(
+        one.key == "max_epochs" and one.value_json == "2" for c in changed for one in c.update
+    )
+
+
+def test_records_of_any_size_are_read_back(tmp_path):
+    contents = [b"", b"a" * 10, b"b" * BLOCK, b"c" * (3 * BLOCK + 5), b"d" * (BLOCK - 30)] * 2
+    write_records(tmp_path / "x.wandb", contents)
+    assert list(read_records(tmp_path / "x.wandb")) == contents
+
+
+def test_a_file_that_was_cut_off_is_read_up_to_there(logged, tmp_path):
+    file = find_local_runs([logged / "plain"])[0].parts[0].file
+    content = file.read_bytes()
+    whole = list(read_records(file))
+    cut = tmp_path / "cut.wandb"
+    cut.write_bytes(content[:-5])
+    assert list(read_records(cut)) == whole[:-1]
+    # What wandb wrote is written the same again.
+    write_records(cut, whole)
+    assert cut.read_bytes() == content
+
+
+def test_a_file_of_another_form_is_refused(tmp_path):
+    (tmp_path / "x.wandb").write_bytes(b"something else")
+    with pytest.raises(ValueError, match="wandb sync"):
+        list(read_records(tmp_path / "x.wandb"))
+
+
+def test_every_run_is_uploaded_once(outputs):
+    sent: list[Path] = []
+    for _ in range(2):
+        list(sync_runs(find_local_runs([outputs]), sent.append, not_running))
+    assert len(sent) == 2
+    assert not any(run.waits for run in find_local_runs([outputs]))
+    # W&B's own client sees them as uploaded too.
+    assert len(list(outputs.rglob("*.wandb.synced"))) == 3
+
+
+def test_what_was_uploaded_before_an_interruption_is_not_uploaded_again(outputs, monkeypatch):
+    monkeypatch.setattr(syncing, "COUNT_SECONDS", 0.0)
+    sent: list[Path] = []
+
+    def interrupted_at_the_second(folder: Path) -> None:
+        if sent:
+            raise KeyboardInterrupt
+        sent.append(folder)
+
+    with pytest.raises(KeyboardInterrupt):
+        list(sync_runs(find_local_runs([outputs]), interrupted_at_the_second, not_running))
+    assert [run.run_dir.name for run in find_local_runs([outputs]) if run.waits] == ["plain"]
+    asked: list[tuple] = []
+
+    def nothing_there(*words: str) -> int:
+        asked.append(words)
+        return 0
+
+    list(sync_runs(find_local_runs([outputs]), sent.append, not_running, nothing_there))
+    assert len(sent) == 2
+    assert [words[0] for words in asked] == ["p"]
+
+
+def test_one_that_fails_stops_no_other_and_waits(outputs):
+    def refuses_the_joined_one(folder: Path) -> None:
+        if "gnnpack_wandb_" in str(folder):
+            raise UploadError("no room")
+
+    found = list(sync_runs(find_local_runs([outputs]), refuses_the_joined_one, not_running))
+    assert {one.run.run_dir.name: (one.state, one.reason) for one in found} == {
+        "job": ("failed", "no room"),
+        "plain": ("uploaded", ""),
+    }
+    assert [run.run_dir.name for run in find_local_runs([outputs]) if run.waits] == ["job"]
+
+
+def test_what_runs_is_left_alone(outputs):
+    sent: list[Path] = []
+    found = list(sync_runs(find_local_runs([outputs]), sent.append, lambda folder: True))
+    assert [one.state for one in found] == ["running", "running"]
+    # Without a word of the run itself: a log without an end, just written.
+    file = find_local_runs([outputs / "plain"])[0].parts[0].file
+    file.write_bytes(file.read_bytes()[:-5])
+    found = list(sync_runs(find_local_runs([outputs / "plain"]), sent.append, not_running))
+    assert [one.state for one in found] == ["running"]
+    os.utime(file, (0, 0))
+    list(sync_runs(find_local_runs([outputs / "plain"]), sent.append, not_running))
+    assert len(sent) == 1
+
+
+def test_two_uploads_at_once_do_not_send_the_same(outputs):
+    sent: list[Path] = []
+    second: list[str] = []
+
+    def meanwhile(folder: Path) -> None:
+        sent.append(folder)
+        again = sync_runs(find_local_runs([outputs / "plain"]), sent.append, not_running)
+        second.extend(one.state for one in again)
+
+    list(sync_runs(find_local_runs([outputs / "plain"]), meanwhile, not_running))
+    assert (len(sent), second) == (1, ["busy"])
+
+
+def test_a_part_that_was_uploaded_and_deleted_is_missed(outputs):
+    runs = find_local_runs([outputs / "job"])
+    list(sync_runs(runs, lambda folder: None, not_running))
+    shutil.rmtree(runs[0].parts[0].folder)
+    runs[0].parts[1].mark.unlink()
+    left = find_local_runs([outputs / "job"])
+    found = list(sync_runs(left, lambda folder: None, not_running, lambda *words: 4))
+    assert found[0].state == "failed"
+    assert runs[0].parts[0].folder.name in found[0].reason
+
+
+def steps_and_losses(server, run) -> list[tuple]:
+    return [(row["_step"], row["train/loss"]) for row in server.rows[run.run_id]]
+
+
+def test_the_real_client_uploads_a_resumed_run_as_one(outputs, server):
+    check_online()
+    job = find_local_runs([outputs / "job"])[0]
+    found = list(sync_runs([job], upload_by_wandb, not_running))
+    assert [one.state for one in found] == ["uploaded"], found
+    assert steps_and_losses(server, job) == [(0, 1.0), (1, 0.9), (2, 0.7), (3, 0.6)]
+    assert server.runs[job.run_id]["groupName"] == "packers"
+    assert json.loads(server.runs[job.run_id]["config"])["max_epochs"]["value"] == 2
+    assert server.exit_codes[job.run_id] == [0]
+    # Nothing is left where it was started.
+    assert not Path("wandb").exists()
+
+
+def test_an_upload_that_was_interrupted_adds_no_row_twice(outputs, server, monkeypatch):
+    monkeypatch.setattr(syncing, "COUNT_SECONDS", 0.0)
+    job = find_local_runs([outputs / "job"])[0]
+
+    def killed_after_it(folder: Path) -> None:
+        upload_by_wandb(folder)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(sync_runs([job], killed_after_it, not_running))
+    assert job.waits
+    # Of the last row the server has not heard.
+    del server.rows[job.run_id][-1]
+    found = list(sync_runs([job], upload_by_wandb, not_running))
+    assert [one.state for one in found] == ["uploaded"], found
+    assert steps_and_losses(server, job) == [(0, 1.0), (1, 0.9), (2, 0.7), (3, 0.6)]
+    assert server.exit_codes[job.run_id] == [0, 0]
+
+
+def test_a_run_that_was_uploaded_and_then_resumed_gets_the_rest(outputs, server, tmp_path):
+    job = find_local_runs([outputs / "job"])[0]
+    later = job.parts[1].folder.rename(tmp_path / job.parts[1].folder.name)
+    found = list(sync_runs(find_local_runs([outputs / "job"]), upload_by_wandb, not_running))
+    assert [one.state for one in found] == ["uploaded"], found
+    assert steps_and_losses(server, job) == [(0, 1.0), (1, 0.9), (2, 0.8)]
+    later.rename(job.parts[1].folder)
+    found = list(sync_runs(find_local_runs([outputs / "job"]), upload_by_wandb, not_running))
+    assert [one.state for one in found] == ["uploaded"], found
+    # Update 20 stays as it was sent; there is one row of it.
+    assert steps_and_losses(server, job) == [(0, 1.0), (1, 0.9), (2, 0.8), (3, 0.6)]
+
+
+def test_right_after_an_interruption_nothing_is_sent(outputs):
+    job = find_local_runs([outputs / "job"])[0]
+
+    def killed(folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(sync_runs([job], killed, not_running))
+    found = list(sync_runs([job], killed, not_running))
+    assert [one.state for one in found] == ["busy"]
+
+
+def test_a_killed_run_is_uploaded_as_failed(outputs, server):
+    run = find_local_runs([outputs / "plain"])[0]
+    file = run.parts[0].file
+    file.write_bytes(file.read_bytes()[:-5])
+    os.utime(file, (0, 0))
+    found = list(sync_runs([run], upload_by_wandb, not_running))
+    assert [one.state for one in found] == ["uploaded"], found
+    assert [row["train/loss"] for row in server.rows[run.run_id]] == [3.0]
+    assert server.exit_codes[run.run_id] == [1]
+
+
+def test_without_a_server_everything_waits(outputs, monkeypatch):
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
+    with pytest.raises(ValueError, match="does not answer"):
+        check_online()
+    # The server goes away after it was asked: the real client is given up.
+    monkeypatch.setattr(syncing, "UPLOAD_SECONDS", 3.0)
+    found = list(sync_runs(find_local_runs([outputs / "plain"]), upload_by_wandb, not_running))
+    assert [one.state for one in found] == ["failed"]
+    assert find_local_runs([outputs / "plain"])[0].waits
+
+
+def test_without_a_key_there_is_a_sentence(outputs):
+    with pytest.raises(ValueError, match="wandb login"):
+        check_online()
+    with pytest.raises(UploadError, match="API key"):
+        upload_by_wandb(find_local_runs([outputs / "plain"])[0].parts[0].folder)
+
+
+def test_a_joined_folder_is_gone_afterwards(outputs):
+    with joined(find_local_runs([outputs / "job"])[0]) as folder:
+        assert (folder / "files").is_dir()
+        assert folder.name.startswith("offline-run-")
+    assert not folder.exists()
+
+
+def test_under_a_wandb_agent_the_run_has_the_agent_s_id(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep1")
+    monkeypatch.setenv("WANDB_RUN_ID", "agentsid")
+    log_part(tmp_path / "run", [(0, 1.0)])
+    assert [run.run_id for run in find_local_runs([tmp_path])] == ["agentsid"]
+    assert (tmp_path / "run" / "wandb_id.txt").read_text().strip() == "agentsid"
