@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -18,14 +20,19 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from gnnpack.commands import search_task
 from gnnpack.commands.folders import conf_dir, register_resolvers
 from gnnpack.commands.search_arguments import read_arguments
+from gnnpack.commands.search_task import SearchTask
+from gnnpack.commands.sweep_task import SweepTask
 from gnnpack.commands.sweeper import SweepOfProcesses
 from gnnpack.experiments.devices import core_numbers
 from gnnpack.experiments.find_runs import find_runs
+from gnnpack.experiments.job import PRUNED, write_sweep
 from gnnpack.experiments.run_folder import read_run
 from gnnpack.experiments.search_space import Choices, Range
-from gnnpack.experiments.study import SearchSettings
+from gnnpack.experiments.start import Start
+from gnnpack.experiments.study import KEY, SearchSettings, Study
 from tests.experiments import stand_in_trial
 
 pytest.importorskip("optuna")
@@ -45,8 +52,9 @@ hydra:
 """
 
 
-def program(validations, job, folder, goes_on, *, group=None):
+def program(validations, job, folder, goes_on):
     words = [word for word in job.overrides if not word.startswith("sweeps=")]
+    words += ["goes_on=1"] if goes_on else []
     return [sys.executable, stand_in_trial.__file__, str(folder), str(validations), *words]
 
 
@@ -103,11 +111,13 @@ def test_a_search_runs_its_trials_tells_the_best_and_goes_on(search, folder, cap
     assert [(run.folder / "state.json").stat().st_mtime_ns for run in runs] == before
 
 
-def test_a_trial_that_dies_or_has_no_number_has_failed_and_the_search_goes_on(search, folder):
+def test_a_trial_that_dies_or_has_no_number_has_failed(search, folder, capsys):
     lines = "      ++fail: {choices: [1]}\n"
     file = folder / "sweeps" / "search.yaml"
     file.write_text(FILE + lines)
-    assert search("hydra.sweeper.max_failures=2") == 1
+    # The limit is of the start, not of each worker.
+    assert search("hydra.sweeper.max_failures=2", "hydra.sweeper.workers=2") == 1
+    assert "Given up after 2 failures (max_failures)." in capsys.readouterr().out
     assert states(folder) == ["failed", "failed"]
     trials = record(folder)["trials"]
     assert trials[0]["reason"] == "RuntimeError: it went wrong"
@@ -116,6 +126,20 @@ def test_a_trial_that_dies_or_has_no_number_has_failed_and_the_search_goes_on(se
     assert search("hydra.sweeper.max_failures=1", "hydra.sweeper.study=other") == 1
     path = folder / "outputs" / "sweeps" / "search" / "study_other.json"
     assert json.loads(path.read_text())["trials"][0]["reason"].startswith("diverged")
+
+
+def test_a_launcher_that_breaks_leaves_record_and_table(search, folder, monkeypatch, capsys):
+    def broken(self, folder, jobs, task):
+        # As it is sent to workers.
+        assert pickle.loads(pickle.dumps(task)).settings == task.settings
+        raise RuntimeError("the queue is gone")
+
+    monkeypatch.setattr(SweepOfProcesses, "_launch", broken)
+    assert search() == 1
+    said = capsys.readouterr().out
+    assert "no trial of 3." in said
+    assert "The launcher ended before its workers: the queue is gone" in said
+    assert states(folder) == []
 
 
 def test_the_same_parameters_are_run_once(search, folder):
@@ -143,6 +167,62 @@ def test_bad_trials_are_pruned_and_are_not_failures(search, folder):
     assert (run.state, dict(run.summary)) == ("pruned", {})
 
 
+@pytest.mark.parametrize(
+    "second",
+    [
+        ["hydra.sweeper.study=other", "hydra.sweeper.pruner_startup=99"],
+        ["hydra.sweeper.pruner=none", "hydra.sweeper.num_trials=6"],
+    ],
+    ids=["another study", "no pruner any more"],
+)
+def test_a_pruned_run_goes_on_where_it_would_not_be_pruned(search, folder, second):
+    choices = ["optimizer.lr=choice(1e-9,1e-3)", "hydra.sweeper.sampler=random"]
+    assert search(*choices, "hydra.sweeper.pruner_startup=1") == 0
+    # Twice or more, and run once.
+    assert states(folder).count("pruned") > 1
+    good, bad = sorted(
+        (folder / "outputs" / "sweeps" / "search").glob("*/runs.txt"),
+        key=lambda path: (path.parent / PRUNED).exists(),
+    )
+    assert (good.read_text(), bad.read_text()) == ("run\n", "run\n")
+    by = json.loads((bad.parent / PRUNED).read_text())
+    assert (by["study"], by["pruner"], by["validation"]) == ("search", "median", 2)
+    assert search(*choices, *second) == 0
+    assert (good.read_text(), bad.read_text()) == ("run\n", "run\ngoes on after 2\n")
+    assert not (bad.parent / PRUNED).exists()
+    facts = read_run(bad.parent)
+    assert (facts.state, facts.summary["val_mae"]) == ("done", pytest.approx(6.1))
+    name = "study_other.json" if "other" in second[0] else "study.json"
+    trials = json.loads((bad.parents[1] / name).read_text())["trials"]
+    assert facts.summary["val_mae"] in [trial["value"] for trial in trials]
+
+
+def test_a_slower_worker_leaves_no_older_sweep_json(folder, monkeypatch):
+    sweep = folder / "sweep"
+    settings = SearchSettings("s", sweep, {"lr": Range(1e-4, 1e-2)}, 3)
+    task = SearchTask(SweepTask(Start(3, "now", ".")), settings, [], [], None)
+    study, other = Study(settings), Study(settings)
+    study.note(study.take(), KEY, "one")
+    threads = []
+
+    def other_worker() -> None:
+        other.note(other.take(), KEY, "two")
+        task.record(other)
+
+    def slowly(*words) -> None:
+        if not threads:
+            threads.append(threading.Thread(target=other_worker))
+            threads[0].start()
+            threads[0].join(0.5)
+        write_sweep(*words)
+
+    monkeypatch.setattr(search_task, "write_sweep", slowly)
+    task.record(study)
+    threads[0].join()
+    assert json.loads((sweep / "sweep.json").read_text())["jobs"] == ["one", "two"]
+
+
+@pytest.mark.slow
 def test_workers_run_at_once_and_none_runs_another_s_trial(search, folder, capsys):
     lines = ["launcher=local", "hydra.launcher.n_jobs=2", "hydra.sweeper.workers=2"]
     assert search(*lines, "hydra.sweeper.num_trials=4", "++seconds=0.3") == 0

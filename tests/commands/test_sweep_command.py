@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,18 +21,20 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
+from gnnpack.commands import train as train_module
 from gnnpack.commands.errors import message
 from gnnpack.commands.folders import conf_dir, parallel_jobs, register_resolvers
+from gnnpack.commands.job_list import Composer, key_of, list_jobs
+from gnnpack.commands.launchers import has_scheduler, is_pool, jobs_at_once
 from gnnpack.commands.sweep_jobs import quoted
-from gnnpack.commands.sweep_plan import Composer, key_of, plan_sweep
-from gnnpack.commands.sweep_task import SweepTask, command, wants_group
+from gnnpack.commands.sweep_task import SweepTask, command
 from gnnpack.commands.sweeper import SweepOfProcesses
 from gnnpack.commands.train import check_job_key
 from gnnpack.experiments.devices import Request, core_numbers
 from gnnpack.experiments.job import Job
 from gnnpack.experiments.process import KEY_VARIABLE
 from gnnpack.experiments.run_folder import read_run
-from gnnpack.experiments.run_job import Start
+from gnnpack.experiments.start import Start
 from gnnpack.run import run
 from tests.experiments.stand_in import CLASH
 from tests.experiments.stand_in_sweep import with_options
@@ -62,7 +65,7 @@ def plan(master):
     def plan(*arguments: str, params=None, variants=None, must_learn=False):
         arguments = ("experiment=smoke", *arguments)
         _, compose = master(*arguments)
-        return plan_sweep(
+        return list_jobs(
             "s", params or {}, variants or {}, arguments, compose, must_learn=must_learn
         )
 
@@ -123,6 +126,11 @@ def test_values_mean_what_hydra_takes_them_for(plan):
     assert [(c.seed, c.trainer.gradient_clip_val) for c in listed.configs] == [
         (0, None), (0, 1.5), (1, None), (1, 1.5),
     ]  # fmt: skip
+    nested = {"optimizer.betas": [[0.9, 0.99], [0.8, 0.9]], "shape": [{"num_atoms": 9}]}
+    listed = plan(params=nested)
+    assert [(list(c.optimizer.betas), c.shape.num_atoms) for c in listed.configs] == [
+        ([0.9, 0.99], 9), ([0.8, 0.9], 9),
+    ]  # fmt: skip
     planned = plan("seed=range(2,4)", "batch_size=choice(4,8)")
     assert [(c.seed, c.batch_size) for c in planned.configs] == [(2, 4), (2, 8), (3, 4), (3, 8)]
 
@@ -177,6 +185,7 @@ def test_the_same_run_is_run_once(plan):
         (["trainer.max_epoch=1,2"], {}, "no setting 'trainer.max_epoch'"),
         (["seed=interval(0,1)"], {}, "seed=interval.*needs a list of them"),
         (["resume=a,b"], {}, "cannot be part of a multirun"),
+        (["checkpoint=a.ckpt,b"], {}, r"checkpoint=a.ckpt: checkpoint=a.ckpt: there is no a\.ckpt"),
         ([], {"variants": {"a": "seed=1"}}, "variants.a is 'seed=1'; give a list"),
         ([], {"variants": {"a": ["seed=1,2"]}}, "seed=1,2: a variant has one value"),
         ([], {"variants": {"a": {"ipu": []}}}, "has no jobs.*nothing for accelerator=cpu"),
@@ -214,21 +223,14 @@ def test_a_command_begins_or_goes_on(tmp_path):
     program = [sys.executable, "-m", "gnnpack.commands.train", "hydra.mode=RUN"]
     place = f"hydra.run.dir='{tmp_path}'"
     assert command(job, tmp_path, False) == [*program, *job.overrides, place]
-    assert command(job, tmp_path, False, group="s")[-1] == "logger.group='s'"
-    assert command(job, tmp_path, True, group="s") == [*program, f"resume='{tmp_path}'"]
-
-
-def test_runs_that_log_to_wandb_are_grouped_unless_they_are_already(compose):
-    assert wants_group(compose("logger=wandb"))
-    assert not wants_group(compose("logger=wandb", "logger.group=mine"))
-    assert not wants_group(compose("logger=csv"))
+    assert command(job, tmp_path, True) == [*program, f"resume='{tmp_path}'"]
 
 
 def test_a_job_wants_its_devices(compose, monkeypatch):
     def wanted(*overrides: str, shares=None, scheduled=False, gpus: int = 4) -> Request:
         monkeypatch.setenv("GNNPACK_FAKE_GPUS", str(gpus) if gpus else "")
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-        task = SweepTask(Start(1, "", ""), "s", shares, scheduled)
+        task = SweepTask(Start(1, "", ""), shares, scheduled)
         return task.device(compose(*overrides))
 
     cores = len(core_numbers())
@@ -246,6 +248,26 @@ def test_a_job_wants_its_devices(compose, monkeypatch):
     assert wanted("accelerator=auto", shares=2, gpus=0).kind == "cores"
     monkeypatch.setenv("GNNPACK_FAKE_GPUS", "4")
     assert parallel_jobs() == 4
+
+
+def test_who_gives_devices_and_how_many_share_the_cores(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    cores = len(core_numbers())
+
+    def told(target: str, **settings) -> tuple:
+        launcher = OmegaConf.create({"_target_": target, **settings})
+        return is_pool(launcher), has_scheduler(launcher), jobs_at_once(launcher)
+
+    submitit = "hydra_plugins.hydra_submitit_launcher.submitit_launcher"
+    joblib = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
+    assert told("hydra._internal.core_plugins.basic_launcher.BasicLauncher") == (False, False, None)
+    assert told(joblib, n_jobs=3) == (True, False, 3)
+    assert told(joblib, n_jobs=-1) == (True, False, cores)
+    assert told(f"{submitit}.SlurmLauncher", cpus_per_task=8) == (False, True, None)
+    assert told("hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher") == (False, True, None)
+    # Its jobs are processes of this machine, which it gives nothing of their own.
+    assert told(f"{submitit}.LocalLauncher", cpus_per_task=None) == (False, False, 2)
+    assert told(f"{submitit}.LocalLauncher", cpus_per_task=1) == (False, False, cores)
 
 
 LAUNCHERS = {
@@ -269,7 +291,7 @@ def test_every_launcher_composes_and_can_be_made(option, master):
         assert f"pip install 'gnnpack[{option}]'" in message(refused.value)
         pytest.skip(f"{package} is not installed")
     config, compose = master(f"launcher={option}", "seed=0,1")
-    task = SweepTask(Start(2, "now", "."), "s")
+    task = SweepTask(Start(2, "now", "."))
     context = HydraContext(config_loader=GlobalHydra.instance().hydra.config_loader, callbacks=None)
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=task, config=config
@@ -339,6 +361,58 @@ def test_ctrl_c_ends_the_sweep_with_its_table(train, folder, stand_ins, capfd):
         train("-m", "seed=0,1")
     assert ended.value.code == 130
     assert "1 missing, 1 unfinished. The same command runs the 2 left." in capfd.readouterr().out
+
+
+# A sweep of stand-ins, for a process of its own.
+SWEEP_OF_STAND_INS = """
+import sys
+from functools import partial
+from gnnpack.commands.main import main
+from gnnpack.commands.sweeper import SweepOfProcesses
+from tests.experiments.stand_in_sweep import with_options
+program = partial(with_options, ["updates=1000", "seconds=0.05"])
+SweepOfProcesses.program = staticmethod(program)
+sys.argv[0] = "gnnpack"
+main()
+"""
+
+
+@pytest.mark.parametrize("whom", ["the sweep alone", "all in the terminal"])
+def test_ctrl_c_with_parallel_jobs_ends_them_tidily(folder, monkeypatch, whom):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
+    words = ["train", "-m", *SMALL, "launcher=local", "hydra.launcher.n_jobs=2", "seed=0,1,2"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", SWEEP_OF_STAND_INS, *words],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        # A shell starts background jobs, and so perhaps these tests, with SIGINT ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    sweep = folder / "outputs" / "sweeps" / "seed"
+    try:
+        wait_for(lambda: len(list(sweep.glob("*/updates.txt"))) == 2)
+        if whom == "the sweep alone":
+            process.send_signal(signal.SIGINT)
+        else:
+            os.killpg(process.pid, signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    facts = jobs_of(sweep)
+    assert sorted(one.state for one in facts) == ["missing", "unfinished", "unfinished"], said
+    assert process.returncode == 130
+    for one in facts:
+        if one.state == "unfinished":
+            assert one.status["reason"] == "interrupted"
+            assert "KeyboardInterrupt" in (one.folder / "output.log").read_text()
+            with pytest.raises(ProcessLookupError):
+                os.kill(one.status["pid"], 0)
+    assert said.count("interrupted; the next start goes on with it") == 2
+    assert "1 missing, 2 unfinished. The same command runs the 3 left." in said
+    assert not list(sweep.glob(".go_ahead*"))
 
 
 def test_a_launcher_that_breaks_leaves_the_table(train, folder, stand_ins, monkeypatch, capfd):
@@ -427,6 +501,62 @@ def test_a_config_that_changed_since_the_sweep_began_is_refused(compose, monkeyp
     check_job_key(compose("logger=csv", "data_dir=elsewhere"))
     monkeypatch.delenv(KEY_VARIABLE)
     check_job_key(compose("seed=1"))
+
+
+def test_of_a_checkpoint_its_content_counts(compose, folder):
+    run = folder / "before"
+    (run / "checkpoints").mkdir(parents=True)
+    best = run / "checkpoints" / "best.ckpt"
+    best.write_bytes(b"weights")
+    key = key_of(compose("checkpoint=before"))
+    assert key == key_of(compose(f"checkpoint={run}")) == key_of(compose(f"checkpoint={best}"))
+    run.rename(folder / "moved")
+    assert key == key_of(compose("checkpoint=moved"))
+    assert key != key_of(compose())
+    (folder / "moved" / "checkpoints" / "best.ckpt").write_bytes(b"Weights")
+    assert key != key_of(compose("checkpoint=moved"))
+
+
+FLAGS = [
+    (["--config-dir=BESIDE", "optimizer=mine"], "optimizer._target_", "torch.optim.SGD"),
+    (
+        ["hydra.searchpath=[file://BESIDE]", "optimizer=mine"],
+        "optimizer._target_",
+        "torch.optim.SGD",
+    ),
+    (["--config-dir=BESIDE", "--config-name=other"], "optimizer.lr", 0.125),
+    (["--config-path=CONF"], "cutoff", 5.0),
+]
+
+
+@pytest.mark.parametrize("words, key, value", FLAGS, ids=range(4))
+def test_hydras_own_flags_reach_the_jobs(words, key, value, train, folder, monkeypatch):
+    beside, conf = folder / "beside", folder / "conf"
+    (beside / "optimizer").mkdir(parents=True)
+    mine = "_target_: torch.optim.SGD\n_partial_: true\nlr: 0.125\n"
+    (beside / "optimizer" / "mine.yaml").write_text(mine)
+    (beside / "other.yaml").write_text("defaults: [config, _self_]\noptimizer: {lr: 0.125}\n")
+    if "--config-path=CONF" in words:
+        shutil.copytree(conf_dir(), conf)
+        text = (conf / "config.yaml").read_text()
+        (conf / "config.yaml").write_text(text.replace("cutoff: 6.0", "cutoff: 5.0"))
+    words = [word.replace("CONF", str(conf)).replace("BESIDE", str(beside)) for word in words]
+    launched = []
+    monkeypatch.setattr(SweepOfProcesses, "_launch", lambda self, *of: launched.append(of))
+    with pytest.raises(SystemExit):
+        train("-m", "seed=3", *words)
+    ((place, (job,), task),) = launched
+    # In the job's process.
+    composed = []
+    monkeypatch.setattr(train_module, "task", lambda cfg: composed.append(cfg))
+    monkeypatch.setattr(
+        sys, "argv", ["train", *command(job, place / job.key, False)[3:], *task.start.flags]
+    )
+    GlobalHydra.instance().clear()
+    train_module.main()
+    assert composed[0].seed == 3
+    assert OmegaConf.select(composed[0], key) == value
+    assert key_of(composed[0]) == job.key
 
 
 def test_a_written_config_has_the_key_of_the_composed_one(compose, tmp_path):

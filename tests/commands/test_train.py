@@ -14,6 +14,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from gnnpack.commands import folders
+from gnnpack.tracking.wandb_words import sweep_words
 from tests.run.conftest import SMALL
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,7 +67,7 @@ def test_a_multirun_gives_each_job_its_folder_and_closes_its_wandb_run(train, fo
     ids = set()
     for run in jobs:
         assert json.loads((run / "summary.json").read_text())["num_epochs"] == 1
-        assert OmegaConf.load(run / "config.yaml").logger.group == "packer"
+        assert sweep_words(run)["group"] == "packer"
         (offline,) = (run / "wandb").glob("offline-run-*")
         ids.add((run / "wandb_id.txt").read_text())
         # Closed: the last record is written when a run is.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Sequence
 
 import pytest
 import yaml
@@ -57,7 +58,7 @@ def test_nothing_waits_where_there_is_nothing(gnnpack, folder, capsys):
 def test_sync_uploads_each_once_and_tells(outputs, capsys):
     sent: list[str] = []
 
-    def upload(folder: Path) -> None:
+    def upload(folder: Path, keep_open: Sequence[int]) -> None:
         sent.append(folder.name)
 
     assert command.sync(["--dry-run"], upload, lambda: None) == 0
@@ -69,7 +70,7 @@ def test_sync_uploads_each_once_and_tells(outputs, capsys):
 
 
 def test_sync_tells_what_failed_by_its_status(outputs, capsys):
-    def upload(folder: Path) -> None:
+    def upload(folder: Path, keep_open: Sequence[int]) -> None:
         raise UploadError("the project is closed")
 
     assert command.sync([str(outputs)], upload, lambda: None) == 1
@@ -133,6 +134,13 @@ def content_value(content: dict, name: str):
     return (parameter.get("values") or [parameter["max"]])[-1]
 
 
+def test_what_only_the_user_knows_stands_in_the_command(folder):
+    text = definition(ROOT / "sweeps" / "finetune_gain.yaml")
+    assert "checkpoint=YOURS" in yaml.safe_load(text)["command"]
+    assert "# checkpoint=YOURS in the command: put yours there" in text
+    assert "YOURS" not in definition(ROOT / "sweeps" / "seeds.yaml")
+
+
 def test_wandb_definitions_are_no_sweeps_of_ours(folder):
     from gnnpack.commands.sweeps_group import SweepsSource
 
@@ -159,6 +167,7 @@ def test_a_variant_is_a_run_of_its_own(folder):
         (["variant=packing"], "needs one sweeps=NAME"),
         (["sweeps=paper_ablation", "variant=nothing"], "There are: padding"),
         (["sweeps=paper_scaling", "variant=strong_16"], "nothing for accelerator=cpu"),
+        (["sweeps=paper_ablation", "variant=packing", "-m"], "one run, and -m begins many"),
         (["sweeps=no_such", "variant=x"], "There are: .*paper_ablation"),
     ],
 )

@@ -12,20 +12,19 @@ from typing import Any, Sequence
 from gnnpack.experiments.devices import Request
 from gnnpack.experiments.job import Job, now, write_job
 from gnnpack.experiments.run_folder import RunFacts, read_run
-from gnnpack.experiments.run_job import Start, run_job
+from gnnpack.experiments.run_job import run_job
+from gnnpack.experiments.start import Start
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 
 
-def stand_in(job: Job, folder: Path, goes_on: bool, *, group: str | None = None) -> list[str]:
+def stand_in(job: Job, folder: Path, goes_on: bool) -> list[str]:
     """The command line of a stand-in; a job's overrides are its options."""
     begins = "resume" if goes_on else "fresh"
     return [sys.executable, str(STAND_IN), str(folder), begins, *job.overrides]
 
 
-def with_options(
-    options: Sequence[str], job: Job, folder: Path, goes_on: bool, *, group: str | None = None
-) -> list[str]:
+def with_options(options: Sequence[str], job: Job, folder: Path, goes_on: bool) -> list[str]:
     """A stand-in with these options, whatever the job's overrides are."""
     return stand_in(replace(job, overrides=options), folder, goes_on)
 
@@ -43,6 +42,7 @@ def make_sweep(folder: Path, jobs: Sequence[Sequence[str]], **facts: Any) -> lis
 
 def start_of(folders: Sequence[Path], **facts: Any) -> Start:
     """A start of the sweep from here."""
+    facts.setdefault("keys", tuple(folder.name for folder in folders))
     return Start(total=len(folders), started=now(), cwd=os.getcwd(), **facts)
 
 

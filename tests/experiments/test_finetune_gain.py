@@ -49,8 +49,9 @@ def runs() -> list[RunFacts]:
 def test_the_gain_and_what_catches_up_are_told(runs):
     section = finetune_gain(runs)
     told, began = section.sentences
-    assert told.startswith("fine-tuned, body at 0.3 of the rate: with 100 molecules 15.0 meV")
-    assert "from scratch 50.0 meV, 3.3 times as much" in told
+    begun = "fine-tuned, body at 0.3 of the rate: at best, with 100 molecules, 15.0 ± 1.0 meV"
+    assert told.startswith(begun)
+    assert "from scratch 50.0 ± 1.0 meV, 3.3 times as much" in told
     assert "For the 20.0 meV of 25 molecules, 400 suffice from scratch." in told
     assert "energy of WaterClusters (10,000 updates; outputs/a.ckpt, SHA-256 abababababab)" in began
 
@@ -83,6 +84,35 @@ def test_ways_of_fine_tuning_are_told_apart(runs):
         "fine-tuned, embedding and 0 frozen, body at 0.3 of the rate",
         "fine-tuned, new head",
     ]
+
+
+def test_they_are_compared_over_the_same_seeds_of_runs_and_molecules(runs):
+    def split(train, seed, **more):
+        return {"model": "spc-fw", "split": {"train": train, "seed": seed, **more}}
+
+    # Without a partner: other molecules for training, and a seed of its own.
+    alone = [made(TUNED, 25, 0, 0.9, dataset=split(25, 7)), made(SCRATCH, 25, 9, 0.9)]
+    rows = finetune_gain([*runs, *alone]).table.rows
+    assert [(row[2], row[4]) for row in rows[:1]] == [("240.0 ± 440", "3.00")]
+    assert "400 suffice" in finetune_gain([*runs, *alone]).sentences[0]
+    # Other molecules for testing: nothing is compared.
+    tuned = [made(TUNED, 25, 0, 0.01, dataset=split(25, 0, test=80))]
+    assert finetune_gain([*tuned, made(SCRATCH, 25, 0, 0.06)]) is None
+
+
+def test_weights_of_different_checkpoints_are_told_apart(runs):
+    other = made(TUNED, 25, 0, 0.03, checkpoint="outputs/other")
+    other.record["pretrained"]["sha256"] = "cd" * 32
+    section = finetune_gain([*runs, other])
+    names = [trace["name"] for trace in section.figure["data"]]
+    assert names == [
+        "from scratch",
+        "fine-tuned, body at 0.3 of the rate, from abababab",
+        "fine-tuned, body at 0.3 of the rate, from cdcdcdcd",
+    ]
+    assert "cdcdcdcd: at best, with 25 molecules, 30.0 meV, from scratch 59.0" in " ".join(
+        section.sentences
+    )
 
 
 def test_runs_of_another_length_or_network_are_not_compared(runs):

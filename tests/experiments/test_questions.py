@@ -23,6 +23,7 @@ from gnnpack.experiments.published import (
 from gnnpack.experiments.report_numbers import spread
 from gnnpack.experiments.run_folder import RunFacts
 from gnnpack.experiments.scaling_lines import scaling_line
+from gnnpack.experiments.scaling_setting import setting_of
 from gnnpack.experiments.seed_statistics import half_width, stands_out
 from gnnpack.experiments.seeds_question import seeds_question
 from gnnpack.packing.scale_ranks import rank_packs
@@ -133,6 +134,15 @@ def test_pairs_are_those_of_the_same_seed():
     assert row[2] == "-10"
 
 
+def test_a_seed_that_was_run_twice_counts_once_with_its_error_and_its_rate():
+    runs = [packed("one_per_pack", 0.05, 0), packed("lpfhp", float("nan"), 0, 7.0)]
+    runs += [packed("lpfhp", 0.06, 0, 1_000.0), packed("lpfhp", 0.09, 0, 3_000.0)]
+    section = packer_question(runs)
+    row = next(row for row in section.table.rows if row[0].startswith("lpfhp"))
+    assert (row[2], row[3], row[-2]) == ("+10", "1", "1,000")
+    assert [len(folders) for folders in section.table.folders] == [1, 1]
+
+
 def test_a_mean_stands_out_exactly_above_its_interval():
     found = spread([1.0, 2.0, 3.0])
     width = half_width(found)
@@ -238,6 +248,43 @@ def test_efficiency_is_from_the_smallest_number_measured():
     assert told[weak, "4"] == ["2,000", "2.00", "100.0"]
 
 
+def test_steps_made_in_other_ways_are_other_lines():
+    """One GPU replays graphs and makes 16 updates a call; two cannot."""
+
+    def on_gpus(devices, rate, **more):
+        node = {"_target_": "gnnpack.accelerators.gpu", "devices": devices, "strategy": "auto"}
+        loader = {"place": more.pop("place", "auto"), "prefetch": 4}
+        return made(rate=rate, accelerator={**node, **more}, loader=loader)
+
+    graph = on_gpus(1, 9_000.0)
+    plain = [on_gpus(1, 1_000.0, strategy="single_device"), on_gpus(2, 1_500.0)]
+    section = paper_scaling([graph, *plain])
+    rows = [row for row in section.table.rows if row[0].startswith("measured")]
+    assert [row[2:4] for row in rows] == [["1,000", "1.00"], ["1,500", "1.50"]]
+    assert all("one update a call" in row[0] for row in rows)
+    assert any("no line and not shown" in sentence for sentence in section.sentences)
+    assert len([row for row in section.table.rows if row[0].startswith("on paper")]) == 6
+    assert not any("no line" in sentence for sentence in paper_scaling(plain).sentences)
+    # Place host is what auto is there.
+    both = paper_scaling([*plain, on_gpus(4, 2_000.0, place="host", strategy="ddp")])
+    assert len([row for row in both.table.rows if row[0].startswith("measured")]) == 3
+    several = [on_gpus(d, d * 10.0, strategy="x", place=p) for d in (1, 2) for p in ("a", "b")]
+    names = {row[0] for row in paper_scaling(several).table.rows if row[0].startswith("measured")}
+    assert len(names) == 2
+
+
+@pytest.mark.parametrize(
+    "devices, number",
+    [(2, 2), ("2", 2), ([0, 3, 5], 3), (-1, None), ("auto", None), ("0,1", None), (0, None)],
+    ids=str,
+)
+def test_only_devices_that_are_told_are_counted(devices, number):
+    node = {"_target_": "gnnpack.accelerators.cpu", "devices": devices, "num_nodes": 2}
+    found = setting_of(made(accelerator=node))
+    assert (found and found.devices) == (None if number is None else 2 * number)
+    assert setting_of(made(batch_size=None)) is None
+
+
 def test_on_paper_is_said_to_be_and_counts_packs_alone():
     section = paper_scaling([on_devices(1, 64, 10.0), on_devices(2, 64, 15.0)])
     paper = [row for row in section.table.rows if row[0].startswith("on paper")]
@@ -274,6 +321,17 @@ def test_cost_grows_from_the_smallest_network():
         "2.00",
     ]
     assert rows["128", "2"][4] == f"{1.28 / 1.22:.2f}"
+
+
+def test_no_two_lines_of_networks_are_drawn_alike():
+    runs = [
+        made(rate=rate, batch_size=batch, model={"hidden_channels": width, "num_interactions": 2})
+        for batch in (64, 128)
+        for width, rate in ((64, 1_000.0), (128, 500.0))
+    ]
+    traces = paper_model_size(runs).figure["data"]
+    looks = {(one["line"]["color"], one["line"]["dash"]) for one in traces}
+    assert len(looks) == len(traces) == 2 + 3
 
 
 # --- published ---

@@ -16,6 +16,7 @@ from tests.experiments.made_runs import make_run, make_runs
 from gnnpack.experiments import report as report_module
 from gnnpack.experiments.find_runs import find_runs
 from gnnpack.experiments.report import make_sections, write_report
+from gnnpack.experiments.report_headline import headline
 from gnnpack.experiments.report_section import Section
 from gnnpack.experiments.report_text import for_plotly, script_json
 
@@ -117,6 +118,46 @@ def test_emulated_speed_and_mixed_machines_are_warned_of(tmp_path):
     said = " ".join(sections_of(tmp_path)["Throughput"].sentences)
     assert "emulated" in said
     assert "2 x Made GPU; Made CPU at 3 GHz, 2 cores" in said
+
+
+def test_all_parts_of_a_resumed_run_are_told(tmp_path):
+    """A commit and a machine for each start; the tenth comes behind the second."""
+    folders = make_runs(tmp_path, 3)
+    for name, commit in (("", "aaa"), ("_2", "bbb"), ("_10", "ccc")):
+        record = json.loads((folders[0] / "run.json").read_text())
+        record["git"] = {"commit": commit, "dirty": name == "_10"}
+        record["machine"]["cores"] = 2 if name else 64
+        (folders[0] / f"run_resumed{name}.json").write_text(json.dumps(record))
+    (folders[1] / "run_resumed.json").write_text("{")
+    sections = sections_of(tmp_path)
+    said = " ".join(sections["Throughput"].sentences)
+    assert "Made CPU at 3 GHz, 2 cores; Made CPU at 3 GHz, 64 cores" in said
+    assert "or the parts of a resumed run, are of different states of the code" in said
+    table = sections["Provenance"].table
+    row = dict(zip(table.headings, table.rows[0]))
+    assert row["commit"] == "dd98365dda | aaa | bbb | ccc+"
+    assert row["machine"] == "Made CPU at 3 GHz, 2 cores | Made CPU at 3 GHz, 64 cores"
+    assert dict(zip(table.headings, table.rows[2]))["commit"] == "dd98365dda"
+    said = " ".join(sections["Provenance"].sentences)
+    assert "3 runs of 5 commits" in said
+    assert "1 run in several parts" in said
+
+
+def test_what_counts_whole_processors_is_told(tmp_path):
+    make_run(tmp_path / "a")
+    said = " ".join(sections_of(tmp_path)["Memory and energy"].sentences)
+    assert "runs that went on beside each other on one machine each count all of it" in said
+    make_run(tmp_path / "other" / "b", energy_source="NVML Made GPU")
+    said = " ".join(sections_of(tmp_path / "other")["Memory and energy"].sentences)
+    assert "whole processors" not in said
+
+
+def test_an_emulator_is_the_fastest_only_of_its_kind(tmp_path):
+    make_run(tmp_path / "a", packer="optimal", emulated=True, molecules_per_second_median=1e6)
+    assert "emulated" in headline(find_runs([tmp_path]))[-1].words
+    make_run(tmp_path / "b", packer="next_fit", molecules_per_second_median=1e3)
+    fastest = headline(find_runs([tmp_path]))[-1]
+    assert (fastest.number, "emulated" in fastest.words) == ("1,000", False)
 
 
 def test_what_was_not_measured_is_said_so(tmp_path):

@@ -98,6 +98,20 @@ def test_parameters_stand_in_their_range(runs):
     assert len(names) == len(set(names))
 
 
+def test_one_search_is_shown_and_the_others_are_counted(runs):
+    """All sections are of the same one, also where only another has what one needs."""
+    folder = runs[0].folder.parent
+    few = {**RECORD, "name": "few", "trials": TRIALS[:1], "best": 0, "importance": {}}
+    (folder / "study.json").write_text(json.dumps(few))
+    (folder / "study_2.json").write_text(json.dumps(RECORD))
+    (folder / "study_3.json").write_text(json.dumps({**RECORD, "trials": TRIALS[3:4]}))
+    section = search_history(runs)
+    assert section.title == "Search: few"
+    assert "1 other search is not shown" in section.sentences[-1]
+    assert search_parameters(runs) is None
+    assert search_importance(runs) is None
+
+
 def test_other_runs_have_no_such_sections(runs, tmp_path):
     (runs[0].folder.parent / "study.json").unlink()
     assert search_history(runs) is None

@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from tests.experiments.study_worker import settings_of
 
-from gnnpack.experiments.search_space import Choices, Range, distributions, read_space
+from gnnpack.experiments.search_space import Choices, Range, distributions, read_space, typed
 from gnnpack.experiments.study import SearchSettings, Study
 from gnnpack.experiments.study_choices import check_choices
 from gnnpack.experiments.study_record import study_record, write_record
-from gnnpack.experiments.study_storage import JOURNAL, open_storage, shown
+from gnnpack.experiments.study_storage import JOURNAL, open_storage, optuna_module, shown
 from gnnpack.experiments.trial_report import TrialReport
 from gnnpack.experiments.trial_run import TRIAL_VARIABLE, trial_environment
 
@@ -58,6 +59,21 @@ def test_a_space_is_read_and_told_to_optuna():
     assert (found["cutoff"].low, found["cutoff"].high) == (4.0, 6.0)
     assert (found["model.hidden_channels"].low, found["model.hidden_channels"].high) == (32, 96)
     assert isinstance(found["model.hidden_channels"], optuna.distributions.IntDistribution)
+
+
+def test_a_fraction_is_never_typed_as_a_whole_number():
+    # limit_train_batches=1 is one batch.
+    space = read_space({"trainer.limit_train_batches": {"choices": [0.5, 1.0]}})
+    assert space["trainer.limit_train_batches"] == Choices(("0.5", "1.0"))
+    for value in (1.0, -2.0, 1e6, 123456.0, 0.9999999, 1e-7, 5e20):
+        read = OverridesParser.create().parse_override(f"x={typed(value)}").value()
+        assert isinstance(read, float), typed(value)
+    assert typed(64) == "64"
+
+
+def test_what_optuna_calls_experimental_is_not_told():
+    # Warnings are errors here.
+    optuna_module().samplers.BruteForceSampler()
 
 
 @pytest.mark.parametrize(

@@ -16,21 +16,23 @@ from tests.experiments.stand_in import CLASH
 from tests.experiments.stand_in_sweep import in_another_process, make_sweep, run_all
 
 from gnnpack.experiments import devices
+from gnnpack.experiments import gpus as gpus_module
 from gnnpack.experiments.devices import (
     Request,
-    Slot,
+    Share,
     core_numbers,
-    device_slot,
-    gpu_numbers,
+    device_share,
     refuse_too_many,
-    slot_folder,
+    share_folder,
     threads,
     too_many,
 )
+from gnnpack.experiments.gpus import gpu_numbers, own_names
+from gnnpack.experiments.locks import take_lock
 
 
 @pytest.fixture(autouse=True)
-def _slots_of_this_test(tmp_path, monkeypatch):
+def _shares_of_this_test(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(devices, "WAIT_SECONDS", 0.01)
@@ -46,38 +48,89 @@ def gpus(monkeypatch):
 
 def test_a_job_sees_its_gpus_alone(gpus):
     gpus(4)
-    with device_slot(Request("gpu")) as one, device_slot(Request("gpu", 2)) as two:
+    with device_share(Request("gpu")) as one, device_share(Request("gpu", 2)) as two:
         assert (one.label, one.environment) == ("cuda:0", {"CUDA_VISIBLE_DEVICES": "0"})
         assert (two.label, two.environment) == ("cuda:1,cuda:2", {"CUDA_VISIBLE_DEVICES": "1,2"})
         assert len(two.locks) == 2
 
 
 def test_a_job_that_wants_nothing_gets_all(gpus):
-    with device_slot(Request()) as slot:
-        assert slot == Slot(None, {}, (), ())
+    with device_share(Request()) as share:
+        assert share == Share(None, {}, (), ())
 
 
 def test_gpus_are_those_cuda_may_see(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-8f2a/x,5")
     assert gpu_numbers() == ["3", "GPU-8f2a/x", "5"]
-    with device_slot(Request("gpu", 2)) as slot:
-        assert slot.environment == {"CUDA_VISIBLE_DEVICES": "3,GPU-8f2a/x"}
+    with device_share(Request("gpu", 2)) as share:
+        assert share.environment == {"CUDA_VISIBLE_DEVICES": "3,GPU-8f2a/x"}
     # Chosen by number, among those: the job itself counts from what can be seen.
-    with device_slot(Request("gpu", numbers=[2, 0])) as slot:
-        assert (slot.label, slot.environment) == ("cuda:5,cuda:3", {})
+    with device_share(Request("gpu", numbers=[2, 0])) as share:
+        assert (share.label, share.environment) == ("cuda:5,cuda:3", {})
     for none in ("", "-1"):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", none)
         assert gpu_numbers() == []
 
 
-def test_gpus_are_listed_by_nvidia_smi(tmp_path, monkeypatch):
-    program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA X (UUID: a)'\necho 'GPU 1: NVIDIA Y'\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+@pytest.fixture
+def nvidia_smi(tmp_path, monkeypatch):
+    """Put a program of these lines of shell in its place."""
+    program = tmp_path / "bin" / "nvidia-smi"
+    program.parent.mkdir()
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+
+    def nvidia_smi(*lines: str) -> None:
+        program.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+        program.chmod(0o755)
+
+    return nvidia_smi
+
+
+def test_gpus_are_listed_by_nvidia_smi(nvidia_smi):
+    nvidia_smi("echo 'GPU 0: NVIDIA X (UUID: a)'", "echo 'GPU 1: NVIDIA Y'")
     assert gpu_numbers() == ["0", "1"]
-    program.write_text("#!/bin/sh\nexit 9\n")
+    nvidia_smi("exit 9")
     assert gpu_numbers() == []
+
+
+def test_a_gpu_is_one_whatever_it_is_called(nvidia_smi, monkeypatch):
+    listed = ("GPU 0: X (UUID: GPU-8f2a-1)", "GPU 1: X (UUID: GPU-8f2b-2)", "GPU 2: X")
+    nvidia_smi(*(f"echo '{line}'" for line in listed))
+    names = ["0", "GPU-8f2b-2", "GPU-8f2a", "2", "MIG-1", "GPU-8f2"]
+    own = ["GPU-8f2a-1", "GPU-8f2b-2", "GPU-8f2a-1", "2", "MIG-1", "GPU-8f2"]
+    assert list(own_names(names).values()) == own
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    with device_share(Request("gpu")) as share:
+        assert share.environment == {"CUDA_VISIBLE_DEVICES": "0"}
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-8f2a-1")
+        with pytest.raises(KeyboardInterrupt), device_share(Request("gpu"), lambda: True):
+            pass
+    with device_share(Request("gpu"), lambda: True) as share:
+        assert share.environment == {"CUDA_VISIBLE_DEVICES": "GPU-8f2a-1"}
+
+
+def test_nvidia_smi_that_hangs_is_not_no_gpu(nvidia_smi, monkeypatch):
+    monkeypatch.setattr(gpus_module, "NVIDIA_SMI_SECONDS", 0.1)
+    nvidia_smi("exec sleep 5")
+    with pytest.raises(ValueError, match=r"has not answered in 0 s.*CUDA_VISIBLE_DEVICES= "):
+        gpu_numbers()
+
+
+@pytest.mark.parametrize("behind", ["the device", "another that waits"])
+def test_who_waits_notices_that_its_sweep_has_ended(gpus, behind):
+    gpus(1)
+    name = {"the device": "gpu-0.lock", "another that waits": "gpu.queue"}[behind]
+    held = take_lock(share_folder() / name)
+    asked = []
+    with pytest.raises(KeyboardInterrupt), device_share(
+        Request("gpu"), lambda: asked.append(1) or len(asked) == 3
+    ):
+        pass
+    assert len(asked) == 3
+    os.close(held)
+    # It has left nothing behind.
+    with device_share(Request("gpu"), lambda: True):
+        pass
 
 
 def test_more_than_there_is_is_refused(gpus):
@@ -87,7 +140,7 @@ def test_more_than_there_is_is_refused(gpus):
         with pytest.raises(ValueError, match="job 1 wants 3 GPUs to itself and this machine has 2"):
             refuse_too_many(request, "job 1")
     many = len(core_numbers()) + 1
-    with pytest.raises(ValueError, match=f"wants {many} cores"), device_slot(
+    with pytest.raises(ValueError, match=f"wants {many} cores"), device_share(
         Request("cores", many)
     ):
         pass
@@ -95,13 +148,13 @@ def test_more_than_there_is_is_refused(gpus):
 
 def test_cores_are_shared_out():
     cores = core_numbers()
-    with device_slot(Request("cores", len(cores), processes=len(cores))) as slot:
-        assert list(slot.cores) == cores
-        assert slot.environment == threads(1)
-        assert slot.environment["OMP_NUM_THREADS"] == "1"
+    with device_share(Request("cores", len(cores), processes=len(cores))) as share:
+        assert list(share.cores) == cores
+        assert share.environment == threads(1)
+        assert share.environment["OMP_NUM_THREADS"] == "1"
 
 
-def test_no_slot_is_given_twice_and_several_are_taken_without_deadlock(gpus):
+def test_no_share_is_given_twice_and_several_are_taken_without_deadlock(gpus):
     gpus(4)
     used: dict[str, int] = {}
     clashes = []
@@ -109,8 +162,8 @@ def test_no_slot_is_given_twice_and_several_are_taken_without_deadlock(gpus):
     def work(seed: int) -> None:
         rng = random.Random(seed)
         for _ in range(6):
-            with device_slot(Request("gpu", rng.choice([1, 2, 3, 4]))) as slot:
-                names = slot.environment["CUDA_VISIBLE_DEVICES"].split(",")
+            with device_share(Request("gpu", rng.choice([1, 2, 3, 4]))) as share:
+                names = share.environment["CUDA_VISIBLE_DEVICES"].split(",")
                 clashes.extend(name for name in names if used.setdefault(name, seed) != seed)
                 used.update(dict.fromkeys(names, seed))
                 threading.Event().wait(0.002)
@@ -157,7 +210,7 @@ def test_a_job_keeps_its_gpu_when_its_sweep_is_killed(tmp_path, gpus):
     code = (
         "from gnnpack.experiments.devices import *\n"
         "import gnnpack.experiments.devices as d\n"
-        "with device_slot(Request('gpu')): print('taken')"
+        "with device_share(Request('gpu')): print('taken')"
     )
     other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     with pytest.raises(subprocess.TimeoutExpired):
@@ -166,7 +219,7 @@ def test_a_job_keeps_its_gpu_when_its_sweep_is_killed(tmp_path, gpus):
     assert other.communicate(timeout=10)[0] == b"taken\n"
 
 
-def test_cores_of_a_job_are_those_of_its_slot(tmp_path):
+def test_cores_of_a_job_are_those_of_its_share(tmp_path):
     shared = tmp_path / "shared"
     shared.mkdir()
     (folder,) = make_sweep(tmp_path / "s", [["updates=1", f"shared={shared}"]])
@@ -177,15 +230,15 @@ def test_cores_of_a_job_are_those_of_its_slot(tmp_path):
 
 
 def test_a_folder_of_somebody_else_is_not_used(monkeypatch):
-    folder = slot_folder()
+    folder = share_folder()
     assert folder.stat().st_mode & 0o077 == 0
     monkeypatch.setattr(os, "getuid", lambda: folder.stat().st_uid + 1)
     (folder.parent / f"gnnpack-devices-{os.getuid()}").mkdir()
     with pytest.raises(ValueError, match="belongs to another user; set TMPDIR"):
-        slot_folder()
+        share_folder()
 
 
 def test_a_link_is_not_used(tmp_path):
     (tmp_path / f"gnnpack-devices-{os.getuid()}").symlink_to(tmp_path)
     with pytest.raises(ValueError, match="belongs to another user"):
-        slot_folder()
+        share_folder()

@@ -19,9 +19,10 @@ from tests.experiments.stand_in_sweep import (
 )
 
 from gnnpack.experiments.devices import Request
-from gnnpack.experiments.job import read_job, write_job
+from gnnpack.experiments.job import PRUNED, read_job, write_job, write_state
+from gnnpack.experiments.locks import take_lock
 from gnnpack.experiments.run_folder import read_run
-from gnnpack.experiments.run_job import SETTLED
+from gnnpack.experiments.run_job import SETTLED, end_of, run_job
 from gnnpack.experiments.run_state import lock_is_held
 
 
@@ -103,6 +104,17 @@ def test_a_killed_job_is_told_and_goes_on_from_its_checkpoint(tmp_path):
     assert run_all([whole])[0].summary["test_mae"] == facts.summary["test_mae"]
 
 
+def test_what_a_search_left_does_not_make_a_run_pruned_that_went_on(tmp_path):
+    (folder,) = make_sweep(tmp_path / "s", [["kill_at=8"]])
+    run_all([folder])
+    (folder / PRUNED).write_text("{}")
+    assert run_all([folder])[0].state == "done"
+    assert not (folder / PRUNED).exists()
+    # What a run that came to its end tells counts.
+    (folder / PRUNED).write_text("{}")
+    assert end_of(folder, 0, folder / "output.log", 0, True) == ("done", None)
+
+
 @pytest.mark.parametrize("damage", ["short", "empty", "no archive", "a flipped bit"])
 def test_a_checkpoint_that_cannot_be_read_is_not_gone_on_from(tmp_path, damage):
     (folder,) = make_sweep(tmp_path / "s", [["kill_at=8"]])
@@ -148,6 +160,58 @@ def test_no_job_begins_after_so_many_failures(tmp_path, capfd):
     facts = run_all(folders[1:], start_of(folders, max_failures=1))
     assert [one.state for one in facts] == ["failed", "missing", "missing"]
     assert "not begun: 1 failed, which is max_failures" in capfd.readouterr().out
+
+
+def test_failures_of_another_start_do_not_count(tmp_path):
+    folders = make_sweep(tmp_path / "s", [["fail_at=1"], ["updates=1"]])
+    start = start_of(folders[1:], max_failures=1)
+    # Of the same folder, and at the same time.
+    run_all(folders[:1])
+    assert run_all(folders[1:], start)[0].state == "done"
+
+
+def test_what_goes_wrong_around_a_process_is_told_under_the_lock(tmp_path):
+    (folder,) = make_sweep(tmp_path / "s", [[]])
+
+    def broken(*_):
+        raise ValueError("no such program")
+
+    with pytest.raises(ValueError, match="no such program"):
+        run_job(folder, start_of([folder]), broken)
+    facts = read_run(folder)
+    assert (facts.state, facts.reason) == ("failed", "no such program")
+    assert facts.status["attempt"] == 1
+    # Who has no lock writes nothing.
+    write_state(folder, "running", attempt=2)
+    lock = take_lock(folder / ".lock")
+    run_job(folder, start_of([folder]), broken)
+    os.close(lock)
+    assert state(folder)["attempt"] == 2
+
+
+@pytest.mark.parametrize("ends", ["did not learn", "done"])
+@pytest.mark.parametrize("moves", range(7))
+def test_killed_while_it_sets_aside_it_begins_anew_all_the_same(tmp_path, monkeypatch, ends, moves):
+    error = "error=1.5" if ends == "did not learn" else "error=0.5"
+    folders = make_sweep(tmp_path / "s", [["updates=4", error]], must_learn=True)
+    run_all(folders)
+    replace, left = Path.replace, [moves]
+
+    def some(path: Path, target: Path) -> Path:
+        if path.parent == folders[0] and left[0] == 0:
+            raise KeyboardInterrupt
+        left[0] -= path.parent == folders[0]
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", some)
+    start = start_of(folders, redo=True)
+    with pytest.raises(KeyboardInterrupt):
+        run_all(folders, start)
+    monkeypatch.undo()
+    run_all(folders, start)
+    # From its first update on, once.
+    assert updates(folders[0]) == [1, 2, 3, 4]
+    assert (state(folders[0])["state"] == "done") == (ends == "done")
 
 
 def test_a_process_that_ends_well_without_a_result_is_not_done(tmp_path):

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -70,7 +72,7 @@ def test_a_program_whose_sweep_is_gone_is_ended(run):
     with pytest.raises(Interrupted):
         run(
             "import time; time.sleep(60)",
-            started_by=1 if os.getppid() != 1 else 2,
+            told_to_end=lambda: signal.SIGTERM if began else None,
             began=began.append,
         )
     with pytest.raises(ProcessLookupError):
@@ -87,6 +89,39 @@ def test_a_program_that_does_not_end_is_killed(monkeypatch):
     end_tidily(child, signal.SIGTERM)
     assert child.returncode == -signal.SIGKILL
     child.stdout.close()
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended; one that nobody has waited for counts."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+# A rank 0 that starts another rank, as Lightning does, and what it does then.
+RANKS = (
+    "import os, signal, subprocess, sys, time\n"
+    "other = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+    "print(other.pid, flush=True)\n"
+)
+
+
+@pytest.mark.parametrize(
+    "then, status",
+    [("os.kill(os.getpid(), signal.SIGKILL)", -9), ("sys.exit(1)", 1), ("time.sleep(60)", None)],
+)
+def test_no_rank_outlives_the_first(run, then, status):
+    if status is None:
+        with pytest.raises(Interrupted):
+            run(RANKS + then, told_to_end=lambda: signal.SIGTERM if run.log.read_text() else None)
+    else:
+        assert run(RANKS + then) == status
+    other = int(run.log.read_text())
+    until = time.monotonic() + 5
+    while not is_gone(other):
+        assert time.monotonic() < until, "the other rank goes on"
+        time.sleep(0.01)
 
 
 def test_a_program_has_time_to_end(monkeypatch):

@@ -99,6 +99,14 @@ def test_percent_of_floor_is_the_work_over_the_time(small, tmp_path, known_machi
         assert rows < pairs < 20 * rows
 
 
+def test_work_that_frozen_parameters_save_is_not_counted(small, tmp_path, known_machine):
+    run(small(), tmp_path / "before")
+    begun = [f"checkpoint={tmp_path / 'before'}", "finetune.freeze=[embedding,0]"]
+    known_machine.clear()
+    assert run(small(*begun), tmp_path / "run")["percent_of_floor"] is None
+    assert known_machine == []
+
+
 @pytest.mark.parametrize("overrides", [["model.neighbours=dense"], ["model.neighbours=knn"]])
 def test_work_that_nobody_counts_has_no_floor(small, tmp_path, known_machine, overrides):
     assert run(small(*overrides), tmp_path / "run")["percent_of_floor"] is None
@@ -131,6 +139,8 @@ def test_a_resumed_run_adds_up(small, tmp_path):
     assert kept["callbacks"]["Metering"]["totals"][0] == 128
     after = resume(small, tmp_path / "run", "trainer.max_epochs=4")
     assert after["train_seconds"] > kept["callbacks"]["Metering"]["train_seconds"]
+    kept = load_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    assert kept["callbacks"]["Metering"]["totals"][0] == 4 * 64
     assert after["filler_fraction"] == pytest.approx(before["filler_fraction"])
 
 
@@ -140,6 +150,8 @@ def test_live_json_ends_with_done(finished):
     assert (live["phase"], live["epoch"], live["updates"]) == ("done", 2, 10)
     assert live["total_updates"] == 10
     assert live["val_mae"] > 0
+    last = [row for row in rows_of(finished) if row["train/loss"]][-1]
+    assert live["loss"] == pytest.approx(float(last["train/loss"]))
 
 
 def test_a_validation_has_its_seconds_of_training(finished):
@@ -172,6 +184,13 @@ def test_a_profile_lies_in_the_run_folder_and_is_told(small, tmp_path, name, cap
     assert {path.name for path in tmp_path.iterdir()} <= {"run", "data"}
 
 
+# After the first epoch.
+STOP = (
+    "+callbacks.stop={_target_: pytorch_lightning.callbacks.EarlyStopping, monitor: val/mae, "
+    "stopping_threshold: 1e9}",
+)
+
+
 def events_of(file) -> list[dict]:
     return json.loads(file.read_text())["traceEvents"]
 
@@ -202,6 +221,17 @@ def test_a_short_run_is_traced_as_far_as_it_goes(small, tmp_path, overrides, ste
     run(small("trainer.profiler=trace", *overrides), tmp_path / "run")
     names = {event.get("name", "") for event in events_of(tmp_path / "run" / "trace.json")}
     assert sum(name.startswith("ProfilerStep#") for name in names) == steps
+
+
+def test_the_rest_of_a_resumed_run_is_traced_as_far_as_it_goes(small, tmp_path, caplog):
+    run(small("schedule=constant"), tmp_path / "run")
+    resume(small, tmp_path / "run", "trainer.max_epochs=3", "trainer.profiler=trace")
+    names = {event.get("name", "") for event in events_of(tmp_path / "run" / "trace.json")}
+    assert sum(name.startswith("ProfilerStep#") for name in names) == 4
+    assert "recorded nothing" not in caplog.text
+    # Ends before it was meant to, so what was meant to be recorded never came.
+    run(small("trainer.profiler=trace", "trainer.max_epochs=9", *STOP), tmp_path / "stopped")
+    assert "recorded nothing: the training ended after 5 host steps" in caplog.text
 
 
 def test_another_profiler_is_refused_with_those_there_are(small):

@@ -12,7 +12,7 @@ from gnnpack.experiments.prune_trial import trial_callbacks
 from gnnpack.experiments.run_state import STATES
 from gnnpack.experiments.search_space import read_space
 from gnnpack.experiments.study import SearchSettings, Study
-from gnnpack.experiments.trial_run import trial_environment, was_pruned
+from gnnpack.experiments.trial_run import TRIAL_VARIABLE, trial_environment, was_pruned
 from gnnpack.run import run
 
 pytest.importorskip("optuna")
@@ -51,12 +51,25 @@ def test_a_trial_worse_than_others_stops_at_its_first_validation(small, tmp_path
     assert list(study.trials[1].intermediate_values) == [1]
     kept = json.loads((folder / PRUNED).read_text())
     assert kept["val_mae"] == pytest.approx(study.trials[1].intermediate_values[1])
+    assert (kept["study"], kept["pruner"]) == ("s", "median")
     # It ended tidily: its checkpoint and rows are there, no test was run.
     assert (folder / "checkpoints" / "last.ckpt").is_file()
     header = (folder / "metrics.csv").read_text().splitlines()[0]
     assert "val/mae" in header
     assert "test/mae" not in header
     assert not (folder / "summary.json").exists()
+
+
+def test_a_pruned_run_that_goes_on_ends_as_if_it_had_not_been(small, tmp_path, trial, monkeypatch):
+    trial(0.0)
+    settings = ["trainer.max_epochs=3"]
+    assert run(small(*settings), tmp_path / "run") == {}
+    monkeypatch.delenv(TRIAL_VARIABLE)
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    found = run(small(*settings), tmp_path / "run", checkpoint=last)
+    whole = run(small(*settings), tmp_path / "whole")
+    for name in ("num_epochs", "val_mae", "test_mae"):
+        assert found[name] == whole[name]
 
 
 def test_a_good_trial_reports_every_validation_once_and_goes_to_its_end(small, tmp_path, trial):

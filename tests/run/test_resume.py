@@ -102,11 +102,22 @@ def test_a_moved_run_remembers_its_best_error(small, tmp_path, monkeypatch):
 
 
 def test_a_refused_resume_leaves_the_run_as_it_was(small, finished):
-    before = (finished / "config.yaml").read_text()
+    kept = [finished / name for name in ("config.yaml", "summary.json")]
+    before = [file.read_text() for file in kept]
     with pytest.raises(ValueError, match="planned for 10 updates"):
         resume(small, finished, "trainer.max_epochs=5")
-    assert (finished / "config.yaml").read_text() == before
+    assert [file.read_text() for file in kept] == before
     resume(small, finished)
+
+
+def test_a_result_is_gone_while_the_run_goes_on(small, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    run(small("schedule=constant"), folder)
+    interrupt_after(monkeypatch, 12)
+    with pytest.raises(Killed):
+        resume(small, folder, "trainer.max_epochs=3")
+    assert not (folder / "summary.json").exists()
+    assert resume(small, folder, "trainer.max_epochs=3")["num_epochs"] == 3
 
 
 def test_wall_time_counts_all_parts(small, finished):

@@ -14,6 +14,7 @@ from gnnpack.tracking.energy import (
     NVML,
     RAPL,
     EnergyTally,
+    device_uuid,
     energy_counters,
     nvml_counter,
     rapl_zones,
@@ -84,6 +85,7 @@ class FakeNVML:
 
     def __init__(self) -> None:
         self.millijoules = {0: 1_000_000, 1: 5_000_000}
+        self.names = [b"NVIDIA Fake", b"NVIDIA Fake"]
 
     def nvmlInit(self) -> None:
         pass
@@ -94,8 +96,11 @@ class FakeNVML:
     def nvmlDeviceGetHandleByUUID(self, uuid: bytes) -> int:
         return {b"GPU-a": 0, b"GPU-b": 1}[uuid]
 
+    def nvmlDeviceGetCount(self) -> int:
+        return 2
+
     def nvmlDeviceGetName(self, handle: int) -> bytes:
-        return b"NVIDIA Fake"
+        return self.names[handle]
 
     def nvmlDeviceGetTotalEnergyConsumption(self, handle: int) -> int:
         return self.millijoules[handle]
@@ -105,6 +110,9 @@ class FakeNVML:
 def nvml(monkeypatch) -> FakeNVML:
     fake = FakeNVML()
     monkeypatch.setitem(sys.modules, "pynvml", fake)
+    monkeypatch.setattr("gnnpack.tracking.energy.device_uuid", lambda index: None)
+    for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"):
+        monkeypatch.delenv(name, raising=False)
     return fake
 
 
@@ -118,6 +126,33 @@ def test_the_gpu_is_the_one_the_process_sees(nvml, monkeypatch, powercap):
         assert counters[1].joules() == joules
     assert counters[1].source == "NVML NVIDIA Fake"
     assert visible_device(1, "2, 3") == 3
+
+
+def test_torchs_own_name_of_a_gpu_counts_first(nvml, monkeypatch, tmp_path):
+    """CUDA counts the fastest first, so its number 0 may be NVML's 1."""
+    monkeypatch.setattr("gnnpack.tracking.energy.device_uuid", ["GPU-b", "GPU-a"].__getitem__)
+    for index, joules in ((0, 5_000), (1, 1_000)):
+        (counter,) = energy_counters(torch.device("cuda", index), tmp_path)
+        assert counter.joules() == joules
+
+
+@pytest.mark.parametrize("uuid", ["8f2e-01", "GPU-8f2e-01"])
+def test_torchs_uuid_is_written_as_nvml_does(monkeypatch, uuid):
+    properties = SimpleNamespace(uuid=uuid)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: properties)
+    assert device_uuid(0) == "GPU-8f2e-01"
+    del properties.uuid
+    assert device_uuid(0) is None
+
+
+def test_unlike_gpus_in_an_order_that_nobody_knows_are_not_measured(nvml, monkeypatch, tmp_path):
+    nvml.names[1] = b"NVIDIA Other"
+    assert energy_counters(torch.device("cuda", 0), tmp_path) == []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-b")
+    assert energy_counters(torch.device("cuda", 0), tmp_path)[0].joules() == 5_000
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    assert energy_counters(torch.device("cuda", 0), tmp_path)[0].joules() == 5_000
 
 
 @pytest.mark.parametrize("broken", ["missing", "no driver", "no counter", "no such device"])

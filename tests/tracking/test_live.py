@@ -152,6 +152,25 @@ def test_a_number_on_its_way_is_not_waited_for():
     assert number.look() == 2.0
 
 
+def test_no_loss_is_made_a_number_in_training(tmp_path, monkeypatch):
+    """Lightning does that to all metrics of a progress bar when it is asked for any."""
+    sent, item = [], torch.Tensor.item
+
+    class Watched(Live):
+        def _tick(self, trainer, phase):
+            if phase == "training":
+                monkeypatch.setattr(torch.Tensor, "item", None)
+            super()._tick(trainer, phase)
+            monkeypatch.setattr(torch.Tensor, "item", item)
+
+    monkeypatch.setattr(LateNumber, "send_for", lambda self, number: sent.append(number))
+    clock = Clock()
+    live = Watched(tmp_path, clock=clock)
+    fit(tmp_path, real=[4] * 5, callbacks=[live], clock=clock, check_val_every_n_epoch=2)
+    assert len(sent) >= 2
+    assert all(isinstance(loss, torch.Tensor) for loss in sent)
+
+
 def test_a_change_of_phase_waits_for_its_turn(tmp_path):
     live = Live(tmp_path, clock=Clock())
     live.on_test_start(None, None)

@@ -91,6 +91,21 @@ def test_table_tells_what_was_metered_and_leaves_out_what_was_not():
     assert "window" not in shown()
 
 
+def test_what_an_emulator_measured_is_marked():
+    metered = {
+        "molecules_per_second_median": 250.0,
+        "molecules_per_second_p10": 200.0,
+        "molecules_per_second_p90": 300.0,
+        "num_windows": 12,
+        "atoms_per_second_median": 4_000.0,
+        "energy_joules_per_molecule": 0.5,
+        "energy_source": "RAPL package-0",
+    }
+    text = shown(metered=metered, emulated=True)
+    assert (text.count("(emulated: not an IPU's)"), text.count("(emulated)")) == (1, 3)
+    assert "emulated" not in shown(metered=metered)
+
+
 def test_an_unknown_figure_is_a_mistake_of_ours():
     with pytest.raises(AssertionError, match="molecules_per_hour"):
         summary_dict(**FIGURES, metered={"molecules_per_hour": 1})

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import sys
 import time
 from pathlib import Path
+from typing import Sequence
 
 import pytest
 from wandb_server import WandbServer
@@ -118,6 +121,13 @@ def not_running(folder: Path) -> bool:
     return False
 
 
+class Sent(list):
+    """An uploader that keeps the folders it is given."""
+
+    def __call__(self, folder: Path, keep_open: Sequence[int]) -> None:
+        self.append(folder)
+
+
 def test_a_sweep_s_run_is_closed_grouped_and_named(logged):
     job = next(run for run in find_local_runs([logged]) if run.run_dir.name == "job")
     last = dict(records(read_records(job.parts[1].file)))
@@ -178,9 +188,9 @@ def test_a_file_of_another_form_is_refused(tmp_path):
 
 
 def test_every_run_is_uploaded_once(outputs):
-    sent: list[Path] = []
+    sent = Sent()
     for _ in range(2):
-        list(sync_runs(find_local_runs([outputs]), sent.append, not_running))
+        list(sync_runs(find_local_runs([outputs]), sent, not_running))
     assert len(sent) == 2
     assert not any(run.waits for run in find_local_runs([outputs]))
     # W&B's own client sees them as uploaded too.
@@ -189,9 +199,9 @@ def test_every_run_is_uploaded_once(outputs):
 
 def test_what_was_uploaded_before_an_interruption_is_not_uploaded_again(outputs, monkeypatch):
     monkeypatch.setattr(syncing, "COUNT_SECONDS", 0.0)
-    sent: list[Path] = []
+    sent = Sent()
 
-    def interrupted_at_the_second(folder: Path) -> None:
+    def interrupted_at_the_second(folder: Path, keep_open: Sequence[int]) -> None:
         if sent:
             raise KeyboardInterrupt
         sent.append(folder)
@@ -205,13 +215,13 @@ def test_what_was_uploaded_before_an_interruption_is_not_uploaded_again(outputs,
         asked.append(words)
         return 0
 
-    list(sync_runs(find_local_runs([outputs]), sent.append, not_running, nothing_there))
+    list(sync_runs(find_local_runs([outputs]), sent, not_running, nothing_there))
     assert len(sent) == 2
     assert [words[0] for words in asked] == ["p"]
 
 
 def test_one_that_fails_stops_no_other_and_waits(outputs):
-    def refuses_the_joined_one(folder: Path) -> None:
+    def refuses_the_joined_one(folder: Path, keep_open: Sequence[int]) -> None:
         if "gnnpack_wandb_" in str(folder):
             raise UploadError("no room")
 
@@ -224,26 +234,26 @@ def test_one_that_fails_stops_no_other_and_waits(outputs):
 
 
 def test_what_runs_is_left_alone(outputs):
-    sent: list[Path] = []
-    found = list(sync_runs(find_local_runs([outputs]), sent.append, lambda folder: True))
+    sent = Sent()
+    found = list(sync_runs(find_local_runs([outputs]), sent, lambda folder: True))
     assert [one.state for one in found] == ["running", "running"]
     # Without a word of the run itself: a log without an end, just written.
     file = find_local_runs([outputs / "plain"])[0].parts[0].file
     file.write_bytes(file.read_bytes()[:-5])
-    found = list(sync_runs(find_local_runs([outputs / "plain"]), sent.append, not_running))
+    found = list(sync_runs(find_local_runs([outputs / "plain"]), sent, not_running))
     assert [one.state for one in found] == ["running"]
     os.utime(file, (0, 0))
-    list(sync_runs(find_local_runs([outputs / "plain"]), sent.append, not_running))
+    list(sync_runs(find_local_runs([outputs / "plain"]), sent, not_running))
     assert len(sent) == 1
 
 
 def test_two_uploads_at_once_do_not_send_the_same(outputs):
-    sent: list[Path] = []
+    sent = Sent()
     second: list[str] = []
 
-    def meanwhile(folder: Path) -> None:
+    def meanwhile(folder: Path, keep_open: Sequence[int]) -> None:
         sent.append(folder)
-        again = sync_runs(find_local_runs([outputs / "plain"]), sent.append, not_running)
+        again = sync_runs(find_local_runs([outputs / "plain"]), sent, not_running)
         second.extend(one.state for one in again)
 
     list(sync_runs(find_local_runs([outputs / "plain"]), meanwhile, not_running))
@@ -252,11 +262,11 @@ def test_two_uploads_at_once_do_not_send_the_same(outputs):
 
 def test_a_part_that_was_uploaded_and_deleted_is_missed(outputs):
     runs = find_local_runs([outputs / "job"])
-    list(sync_runs(runs, lambda folder: None, not_running))
+    list(sync_runs(runs, Sent(), not_running))
     shutil.rmtree(runs[0].parts[0].folder)
     runs[0].parts[1].mark.unlink()
     left = find_local_runs([outputs / "job"])
-    found = list(sync_runs(left, lambda folder: None, not_running, lambda *words: 4))
+    found = list(sync_runs(left, Sent(), not_running, lambda *words: 4))
     assert found[0].state == "failed"
     assert runs[0].parts[0].folder.name in found[0].reason
 
@@ -282,7 +292,7 @@ def test_an_upload_that_was_interrupted_adds_no_row_twice(outputs, server, monke
     monkeypatch.setattr(syncing, "COUNT_SECONDS", 0.0)
     job = find_local_runs([outputs / "job"])[0]
 
-    def killed_after_it(folder: Path) -> None:
+    def killed_after_it(folder: Path, keep_open: Sequence[int]) -> None:
         upload_by_wandb(folder)
         raise KeyboardInterrupt
 
@@ -313,13 +323,89 @@ def test_a_run_that_was_uploaded_and_then_resumed_gets_the_rest(outputs, server,
 def test_right_after_an_interruption_nothing_is_sent(outputs):
     job = find_local_runs([outputs / "job"])[0]
 
-    def killed(folder: Path) -> None:
+    def killed(folder: Path, keep_open: Sequence[int]) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         list(sync_runs([job], killed, not_running))
     found = list(sync_runs([job], killed, not_running))
     assert [one.state for one in found] == ["busy"]
+
+
+def age_note(run, seconds: float) -> None:
+    """Make what is written down of a run older."""
+    place = run.parts[0].folder.parent / syncing.SENT
+    words = json.loads(place.read_text())
+    for name in ("time", "ended"):
+        if words[run.run_id].get(name) is not None:
+            words[run.run_id][name] -= seconds
+    place.write_text(json.dumps(words))
+
+
+def test_a_long_upload_counts_from_its_interruption_on(outputs):
+    job = find_local_runs([outputs / "job"])[0]
+
+    def killed_after_a_minute(folder: Path, keep_open: Sequence[int]) -> None:
+        age_note(job, 60)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(sync_runs([job], killed_after_a_minute, not_running))
+    sent = Sent()
+    assert [one.state for one in sync_runs([job], sent, not_running)] == ["busy"]
+    age_note(job, 60)
+    found = list(sync_runs([job], sent, not_running, lambda *words: 0))
+    assert [one.state for one in found] == ["uploaded"]
+    assert len(sent) == 1
+
+
+def test_after_kill_9_its_client_s_rows_are_waited_for(outputs, monkeypatch):
+    job = find_local_runs([outputs / "job"])[0]
+    sent = Sent()
+    with monkeypatch.context() as patch:
+
+        def dies(*words) -> None:
+            raise KeyboardInterrupt
+
+        def killed(folder: Path, keep_open: Sequence[int]) -> None:
+            # Nothing is written down any more.
+            patch.setattr(syncing, "write_json", dies)
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            list(sync_runs([job], killed, not_running))
+    age_note(job, 3600)
+    assert [one.state for one in sync_runs([job], sent, not_running)] == ["busy"]
+    age_note(job, 60)
+    found = list(sync_runs([job], sent, not_running, lambda *words: 0))
+    assert [one.state for one in found] == ["uploaded"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such locks")
+def test_a_client_that_outlives_the_command_holds_the_lock(outputs, monkeypatch, tmp_path):
+    monkeypatch.setattr(syncing, "COUNT_SECONDS", 0.0)
+    client = tmp_path / "client"
+    # It leaves a process of its own behind.
+    client.write_text(f"#!/bin/sh\nsleep 60 >/dev/null 2>&1 &\necho $! > {tmp_path}/pid\n")
+    client.chmod(0o755)
+    job = find_local_runs([outputs / "job"])[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", str(client))
+        found = list(sync_runs([job], upload_by_wandb, not_running))
+    pid = int((tmp_path / "pid").read_text())
+    sent = Sent()
+    try:
+        assert [one.state for one in found] == ["failed"]
+        found = list(sync_runs([job], sent, not_running, lambda *words: 0))
+        assert [one.state for one in found] == ["busy"]
+    finally:
+        os.kill(pid, signal.SIGKILL)
+    for _ in range(500):
+        states = [one.state for one in sync_runs([job], sent, not_running, lambda *words: 0)]
+        if states != ["busy"]:
+            break
+        time.sleep(0.01)
+    assert (states, len(sent)) == (["uploaded"], 1)
 
 
 def test_a_killed_run_is_uploaded_as_failed(outputs, server):

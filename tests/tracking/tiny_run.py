@@ -52,12 +52,14 @@ class Module(pl.LightningModule):
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self.weight = torch.nn.Parameter(torch.ones(()))
+        self.latest_loss: Tensor | None = None
         self.clock = clock
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         self.clock.now += 1.0
         loss = self.weight.square()
-        self.log("train/loss", loss, batch_size=1)
+        self.latest_loss = loss.detach()
+        self.log("train/loss", loss, prog_bar=True, batch_size=1)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

@@ -80,13 +80,18 @@ def test_without_a_rate_of_its_own_all_parameters_are_in_one_group_in_their_orde
     assert [id(p) for p in group["params"]] == [id(p) for p in model.parameters()]
 
 
-@pytest.mark.parametrize(
-    "frozen, factor", [(["head"], 0.1), (["embedding", "0", "1"], 1.0)], ids=["head", "body"]
-)
-def test_where_one_side_is_frozen_the_other_keeps_its_rate(model, frozen, factor):
-    freeze_blocks(model, frozen)
+def test_where_the_body_is_frozen_the_head_keeps_its_rate(model):
+    freeze_blocks(model, ["embedding", "0", "1"])
     (group,) = optimizer_over(model, model, adamw, body_lr=0.1).param_groups
-    assert group["lr"] == pytest.approx(factor * LR)
+    assert group["lr"] == pytest.approx(LR)
+
+
+def test_a_rate_of_the_body_beside_a_frozen_head_is_refused(model):
+    freeze_blocks(model, ["head"])
+    with pytest.raises(ValueError, match=r"body_lr is 0\.1, but .* Leave finetune\.body_lr=1"):
+        optimizer_over(model, model, adamw, body_lr=0.1)
+    (group,) = optimizer_over(model, model, adamw).param_groups
+    assert group["lr"] == LR
 
 
 @pytest.mark.parametrize("schedule", [one_cycle, cosine])

@@ -18,3 +18,4 @@ def test_the_shown_loss_stays_on_the_host(monkeypatch):
     module.to("meta").log_step(0.5)
     assert shown["train/loss"].device.type == "cpu"
     assert shown["train/loss"].item() == 0.5
+    assert module.latest_loss is shown["train/loss"]

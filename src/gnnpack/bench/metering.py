@@ -28,8 +28,13 @@ from gnnpack.training import MoleculeRegression, PackedDataModule
 WITHOUT, WITH = "without", "with"
 SKIPPED = 10
 LEAST_UPDATES, MOST_UPDATES = 20, 200
-# Hooks that are called in every host step.
-HOOKS = ("on_train_batch_start", "on_train_batch_end")
+# Hooks of host steps and of epochs; there is no validation.
+HOOKS = (
+    "on_train_batch_start",
+    "on_train_batch_end",
+    "on_train_epoch_start",
+    "on_train_epoch_end",
+)
 
 
 class Short(NamedTuple):
@@ -108,8 +113,8 @@ def measure_metering(data: BenchData, batch_size: int, settings: OverviewSetting
         f"{updates} updates with tabulated filters by Lightning's Trainer, in one process and in "
         "turns, validation and checkpoints left out; time an update. A run is metered always; "
         "without is for this comparison. Percent in hooks is the time inside the meters' own "
-        "functions, read from the clock in a further training: what the ratio shows where the "
-        "machine is quiet. The goal is below 0.5.",
+        "functions at the start and end of steps and epochs, read from the clock in a further "
+        "training: what the ratio shows where the machine is quiet. The goal is below 0.5.",
         rows,
         ("percent_slower", "percent_in_hooks", "hook_microseconds"),
         ("p10-p90", "hook_microseconds"),

@@ -120,7 +120,7 @@ def sweep_folder(
 
 def parallel_jobs() -> int:
     """Jobs at once with launcher=local: one a GPU, 2 where there is none."""
-    from gnnpack.experiments.devices import gpu_numbers
+    from gnnpack.experiments.gpus import gpu_numbers
 
     return len(gpu_numbers()) or 2
 

@@ -47,6 +47,16 @@ def resumed_config(cfg: DictConfig, overrides: Sequence[str]) -> tuple[DictConfi
     return kept, checkpoint
 
 
+def refuse_resume(cfg: DictConfig) -> None:
+    """ValueError if one of many runs would go on with another one."""
+    if cfg.get("resume") is not None:
+        raise ValueError(
+            "resume= goes on with one run in its own folder and cannot be part of a multirun. "
+            "Leave out -m and sweeps=, and resume the runs one by one. A sweep or a search itself "
+            "goes on when its own command is given again."
+        )
+
+
 def _refuse_change(
     kept: DictConfig, cfg: DictConfig, key: str, override: str, folder: Path
 ) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Mapping
 
+from gnnpack.commands.job_list import Composer, composed, key_of
 from gnnpack.commands.search_arguments import read_arguments
-from gnnpack.commands.search_task import SearchTask, composed
-from gnnpack.commands.sweep_plan import Composer, key_of
-from gnnpack.commands.sweeper import SweepOfProcesses
+from gnnpack.commands.search_task import SearchTask
+from gnnpack.commands.sweeper import INTERRUPTED, SweepOfProcesses
 from gnnpack.experiments.job import Job
 from gnnpack.experiments.search_space import read_space
 from gnnpack.experiments.search_table import print_end
@@ -52,14 +53,17 @@ class SearchOfProcesses(SweepOfProcesses):
             SystemExit: with status 1 if fewer trials came to their end, 130 after Ctrl-C.
         """
         task = self._search(arguments)
-        settings = task.settings
-        study = Study(settings)
+        study = Study(task.settings)
+        # Failures of this start are counted from here, by every worker.
+        settings = replace(task.settings, failed_before=study.count("FAIL"))
+        task = replace(task, settings=settings)
         done = study.count("COMPLETE", "PRUNED")
         print(
             f"search {settings.name}: {settings.num_trials} trials, {done} of them done; "
             f"study {shown(settings.place)}",
             flush=True,
         )
+        broken: Exception | None = None
         interrupted = False
         try:
             if not study.enough:
@@ -69,13 +73,18 @@ class SearchOfProcesses(SweepOfProcesses):
                 self._launch(settings.folder, jobs, task)
         except KeyboardInterrupt:
             interrupted = True
+        except Exception as error:
+            # No worker raises: a cluster has lost one, or it was killed.
+            broken = error
         study = Study(settings)
         task.record(study, with_importance=True)
         print_end(study, task.base)
         if interrupted:
-            raise SystemExit(130)
-        if not study.enough:
-            raise SystemExit(1)
+            raise SystemExit(INTERRUPTED)
+        if broken is not None:
+            print(f"The launcher ended before its workers: {broken}")
+        if broken is not None or not study.enough:
+            raise SystemExit(1) from broken
 
     def _search(self, arguments: list[str]) -> SearchTask:
         """What the workers are given; ValueError if the search cannot be."""
@@ -94,7 +103,7 @@ class SearchOfProcesses(SweepOfProcesses):
             **self.others,
         )
         check_choices(settings)
-        job = self._task(settings.num_trials, folder.name)
+        job = self._task(settings.num_trials)
         if self.workers > 1 and "basic" in str(self.config.hydra.launcher.get("_target_", "")):
             print(
                 f"workers={self.workers} run one after another; launcher=local runs them at once."

@@ -5,26 +5,26 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
 from gnnpack.commands.errors import EXPECTED, message
-from gnnpack.commands.sweep_plan import Composer, key_of
-from gnnpack.commands.sweep_task import SweepTask, wants_group
+from gnnpack.commands.job_list import Composer, composed, key_of
+from gnnpack.commands.sweep_task import SweepTask
 from gnnpack.experiments.job import JOB, Job, now, write_job, write_state, write_sweep
 from gnnpack.experiments.run_folder import RunFacts, read_run
-from gnnpack.experiments.run_job import run_job
-from gnnpack.experiments.run_state import ENDS
+from gnnpack.experiments.run_job import is_settled, run_job
 from gnnpack.experiments.search_space import typed
 from gnnpack.experiments.study import KEY, SearchSettings, Study, Turn
 from gnnpack.experiments.study_record import write_record
+from gnnpack.experiments.study_storage import locked
 from gnnpack.experiments.trial_run import trial_environment, value_of, was_pruned
 
 # A trial's process that is told to end, not by its search, is started again; so often at most.
 ATTEMPTS = 3
 WAIT_SECONDS = 0.5
+RECORD_LOCK = ".study.lock"
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class SearchTask:
         sweep: how a job is started, and on what.
         settings: of the search.
         base: overrides of every trial.
-        typed: the command line, for the record.
+        command_line: as it was typed, for the record.
         compose: makes a trial's config.
     """
 
     sweep: SweepTask
     settings: SearchSettings
     base: Sequence[str]
-    typed: Sequence[str]
+    command_line: Sequence[str]
     compose: Composer
 
     def __call__(self, cfg: DictConfig) -> None:
@@ -66,10 +66,10 @@ class SearchTask:
         overrides = [*self.base, *(f"{key}={value}" for key, value in swept.items())]
         try:
             config, options = composed(self.compose, overrides)
+            key = key_of(config)
         except EXPECTED as error:
             study.failed(turn, message(error))
             return
-        key = key_of(config)
         folder = self.settings.folder / key
         study.note(turn, KEY, key)
         if not (folder / JOB).is_file():
@@ -77,17 +77,17 @@ class SearchTask:
             job = Job(name, key, turn.number + 1, overrides, swept=swept, options=options)
             write_job(folder, job)
         self.record(study)
-        self.tell(study, turn, self.run_process(turn, config, read_run(folder)))
+        self.tell(study, turn, self.run_trial(turn, config, read_run(folder)))
 
-    def run_process(self, turn: Turn, config: DictConfig, facts: RunFacts) -> RunFacts:
+    def run_trial(self, turn: Turn, config: DictConfig, facts: RunFacts) -> RunFacts:
         """Bring the trial's run to its end, whoever runs it."""
         words = trial_environment(self.settings, turn.number)
         start = replace(
             self.sweep.start,
             total=self.settings.num_trials,
             environment=tuple(words.items()),
+            study=None if self.settings.pruner == "none" else self.settings.name,
         )
-        group = self.sweep.group if wants_group(config) else None
         for _ in range(ATTEMPTS):
             # A process whose search was killed may have come to its end without it.
             if facts.state == "unfinished" and was_pruned(facts.folder):
@@ -95,7 +95,7 @@ class SearchTask:
             run_job(
                 facts.folder,
                 start,
-                partial(self.sweep.program, group=group),
+                self.sweep.program,
                 device=self.sweep.device(config),
                 writes_summary=OmegaConf.select(config, "accelerator.connection") != "never",
             )
@@ -104,7 +104,8 @@ class SearchTask:
             while facts.state == "running":
                 time.sleep(WAIT_SECONDS)
                 facts = read_run(facts.folder)
-            if facts.state in ENDS:
+            # Another study may have pruned it just now.
+            if facts.state == "failed" or is_settled(facts, start):
                 break
         return facts
 
@@ -123,24 +124,8 @@ class SearchTask:
 
     def record(self, study: Study, *, with_importance: bool = False) -> None:
         """Write study.json and sweep.json as they are now."""
-        keys = write_record(study, with_importance=with_importance)
         folder = self.settings.folder
-        write_sweep(folder, folder.name, keys, self.typed, self.sweep.start.started)
-
-
-def composed(compose: Composer, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
-    """The checked config of these overrides and the options of its groups.
-
-    Raises:
-        ValueError, or another of `EXPECTED`: it cannot run.
-    """
-    from gnnpack.run.config_check import check_config
-
-    config, options = compose(overrides)
-    if config.get("resume") is not None:
-        raise ValueError(
-            "resume= goes on with one run in its own folder and cannot be part of a search. "
-            "The same command again goes on with the search itself."
-        )
-    check_config(config)
-    return config, options
+        # One after another: what a slower worker has read is older.
+        with locked(folder / RECORD_LOCK):
+            keys = write_record(study, with_importance=with_importance)
+            write_sweep(folder, folder.name, keys, self.command_line, self.sweep.start.started)

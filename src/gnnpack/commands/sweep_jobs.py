@@ -71,7 +71,16 @@ def as_override(key: str, value: str) -> str:
 def as_text(value: Any) -> str:
     """A value of ``hydra.sweeper.params`` as one would type it: a list is a list of choices."""
     if isinstance(value, (list, tuple, ListConfig)):
-        return ",".join(as_text(one) for one in value)
+        return ",".join(_as_one_text(one) for one in value)
+    return _as_one_text(value)
+
+
+def _as_one_text(value: Any) -> str:
+    """One choice; a list in it is one list, in brackets."""
+    if isinstance(value, (list, tuple, ListConfig)):
+        return f"[{','.join(_as_one_text(one) for one in value)}]"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}: {_as_one_text(one)}" for key, one in value.items()) + "}"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value)

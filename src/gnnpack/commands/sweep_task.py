@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Callable, Sequence
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from gnnpack.commands.sweep_jobs import quoted
-from gnnpack.experiments.devices import Request, core_numbers, gpu_numbers
-from gnnpack.experiments.job import Job, now, write_state
-from gnnpack.experiments.run_job import Start, run_job
+from gnnpack.experiments.devices import Request, core_numbers
+from gnnpack.experiments.gpus import gpu_numbers
+from gnnpack.experiments.job import Job
+from gnnpack.experiments.run_job import Command, run_job
+from gnnpack.experiments.start import Start
 
 
-def command(job: Job, folder: Path, goes_on: bool, *, group: str | None = None) -> list[str]:
-    """The command line of a job's process; ``group`` is W&B's."""
+def command(job: Job, folder: Path, goes_on: bool) -> list[str]:
+    """The command line of a job's process."""
     program = [sys.executable, "-m", "gnnpack.commands.train", "hydra.mode=RUN"]
     if goes_on:
         return [*program, f"resume={quoted(str(folder))}"]
-    place = f"hydra.run.dir={quoted(str(folder))}"
-    grouped = [] if group is None else [f"logger.group={quoted(group)}"]
-    return [*program, *job.overrides, place, *grouped]
-
-
-def wants_group(cfg: DictConfig) -> bool:
-    """Whether the run logs to W&B in no group yet."""
-    return "group" in cfg.logger and cfg.logger.group is None
+    return [*program, *job.overrides, f"hydra.run.dir={quoted(str(folder))}"]
 
 
 @dataclass(frozen=True)
@@ -40,17 +31,15 @@ class SweepTask:
 
     Attributes:
         start: what is the same for all jobs.
-        group: W&B's, of runs that have none.
         shares: jobs at once among which the cores are shared; None = each has all of them.
         scheduled: a cluster's scheduler gives devices.
         program: makes the command line of a job's process, as `command` does.
     """
 
     start: Start
-    group: str
     shares: int | None = None
     scheduled: bool = False
-    program: Callable[..., Sequence[str]] = command
+    program: Command = command
 
     def __call__(self, cfg: DictConfig) -> None:
         """Run the job whose folder Hydra has made; what goes wrong is told there."""
@@ -59,14 +48,12 @@ class SweepTask:
             run_job(
                 folder,
                 self.start,
-                partial(self.program, group=self.group if wants_group(cfg) else None),
+                self.program,
                 device=self.device(cfg),
                 writes_summary=OmegaConf.select(cfg, "accelerator.connection") != "never",
             )
         except Exception as error:
             print(f"{folder.name}: {error}", file=sys.stderr, flush=True)
-            with contextlib.suppress(OSError):
-                write_state(folder, "failed", ended=now(), reason=str(error), pid=os.getpid())
 
     def device(self, cfg: DictConfig) -> Request:
         """What a job wants to itself."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 from pathlib import Path
@@ -12,18 +13,17 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from gnnpack.commands.job_list import Composer, JobList, list_jobs
+from gnnpack.commands.launchers import has_scheduler, hydra_flags, is_pool, jobs_at_once
 from gnnpack.commands.sweep_jobs import quoted
-from gnnpack.commands.sweep_plan import Composer, Plan, plan_sweep
 from gnnpack.commands.sweep_task import SweepTask, command
-from gnnpack.experiments.devices import core_numbers
+from gnnpack.experiments.go_ahead import go_ahead, go_ahead_file
 from gnnpack.experiments.job import Job, now, write_job, write_sweep
 from gnnpack.experiments.run_folder import RunFacts, read_run
-from gnnpack.experiments.run_job import SETTLED, Start, is_settled
+from gnnpack.experiments.run_job import SETTLED, is_settled
+from gnnpack.experiments.start import Start
 from gnnpack.experiments.sweep_table import print_table
 
-# Launchers under which a scheduler, not we, gives a job its device.
-SCHEDULERS = ("submitit", "ray")
-LOCAL = "joblib"
 # As shells tell an end by Ctrl-C.
 INTERRUPTED = 130
 
@@ -63,7 +63,7 @@ class SweepOfProcesses(Sweeper):
         self.hydra_context, self.config = hydra_context, config
 
     def sweep(self, arguments: list[str]) -> None:
-        """Plan, launch what is not done, and tell.
+        """List the jobs, launch those that are not done, and tell.
 
         Raises:
             ValueError: a job cannot be run as it is; nothing was begun.
@@ -71,7 +71,7 @@ class SweepOfProcesses(Sweeper):
         """
         folder = Path(self.config.hydra.sweep.dir).absolute()
         compose = Composer(self.hydra_context.config_loader, self.config)
-        plan = plan_sweep(
+        listed = list_jobs(
             folder.name,
             self.params,
             self.variants,
@@ -79,46 +79,43 @@ class SweepOfProcesses(Sweeper):
             compose,
             must_learn=self.must_learn,
         )
-        task = self._task(len(plan.jobs), folder.name)
-        _write(folder, plan, arguments, task.start.started)
+        task = self._task(len(listed.jobs), [job.key for job in listed.jobs])
+        _write(folder, listed, arguments, task.start.started)
         left = [
-            job for job in plan.jobs if not _is_left_out(read_run(folder / job.key), task.start)
+            job for job in listed.jobs if not _is_left_out(read_run(folder / job.key), task.start)
         ]
-        _announce(folder, plan, len(left))
+        _announce(folder, listed, len(left))
         try:
             if left:
                 self._launch(folder, left, task)
         except KeyboardInterrupt:
-            _end(folder, plan)
+            _end(folder, listed)
             raise SystemExit(INTERRUPTED) from None
         except Exception as error:
             # No job raises: a cluster has lost one, or a worker was killed.
-            _end(folder, plan)
+            _end(folder, listed)
             print(f"The launcher ended before its jobs: {error}")
             raise SystemExit(1) from error
-        if not all(one.state in SETTLED for one in _end(folder, plan)):
+        if not all(one.state in SETTLED for one in _end(folder, listed)):
             raise SystemExit(1)
 
-    def _task(self, total: int, name: str) -> SweepTask:
+    def _task(self, total: int, keys: Sequence[str] = ()) -> SweepTask:
         """What the launcher's workers are given."""
         launcher = self.config.hydra.launcher
-        target = str(launcher.get("_target_", ""))
-        shares = None
-        if LOCAL in target:
-            # joblib's own meaning of a number below 1.
-            at_once = int(launcher.n_jobs)
-            shares = at_once if at_once > 0 else len(core_numbers())
+        folder = Path(self.config.hydra.sweep.dir).absolute()
         start = Start(
             total=total,
             started=now(),
             cwd=os.getcwd(),
             redo=self.redo,
             max_failures=self.max_failures,
-            # Its workers outlive a sweep that is killed.
-            started_by=os.getpid() if LOCAL in target else None,
+            keys=tuple(keys),
+            # Its workers outlive a sweep that is killed, and end with one that is interrupted.
+            started_by=os.getpid() if is_pool(launcher) else None,
+            go_ahead=str(go_ahead_file(folder)) if is_pool(launcher) else None,
+            flags=hydra_flags(self.config),
         )
-        scheduled = any(name in target for name in SCHEDULERS)
-        return SweepTask(start, name, shares, scheduled, self.program)
+        return SweepTask(start, jobs_at_once(launcher), has_scheduler(launcher), self.program)
 
     def _launch(self, folder: Path, jobs: Sequence[Job], task: TaskFunction) -> None:
         config = copy.deepcopy(self.config)
@@ -130,7 +127,9 @@ class SweepOfProcesses(Sweeper):
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=self.hydra_context, task_function=task, config=config
         )
-        launcher.launch([launched(folder, job) for job in jobs], initial_job_idx=0)
+        waits = is_pool(self.config.hydra.launcher)
+        with go_ahead(go_ahead_file(folder)) if waits else contextlib.nullcontext():
+            launcher.launch([launched(folder, job) for job in jobs], initial_job_idx=0)
 
 
 def launched(folder: Path, job: Job) -> list[str]:
@@ -148,24 +147,24 @@ def _is_left_out(facts: RunFacts, start: Start) -> bool:
     return facts.state == "running" or is_settled(facts, start)
 
 
-def _write(folder: Path, plan: Plan, arguments: Sequence[str], started: str) -> None:
-    for job in plan.jobs:
+def _write(folder: Path, listed: JobList, arguments: Sequence[str], started: str) -> None:
+    for job in listed.jobs:
         write_job(folder / job.key, job)
-    keys = [job.key for job in plan.jobs]
+    keys = [job.key for job in listed.jobs]
     write_sweep(folder, folder.name, keys, arguments, started)
 
 
-def _end(folder: Path, plan: Plan) -> list[RunFacts]:
+def _end(folder: Path, listed: JobList) -> list[RunFacts]:
     """Print the table; returns what became of the jobs."""
-    facts = [read_run(folder / job.key) for job in plan.jobs]
-    print_table(plan.jobs, facts, folder)
+    facts = [read_run(folder / job.key) for job in listed.jobs]
+    print_table(listed.jobs, facts, folder)
     return facts
 
 
-def _announce(folder: Path, plan: Plan, left: int) -> None:
-    for sentence in plan.told:
+def _announce(folder: Path, listed: JobList, left: int) -> None:
+    for sentence in listed.told:
         print(sentence)
-    there = len(plan.jobs) - left
+    there = len(listed.jobs) - left
     others = f", {there} of them done or run elsewhere" if there else ""
-    jobs = f"{len(plan.jobs)} job{'s' if len(plan.jobs) != 1 else ''}"
+    jobs = f"{len(listed.jobs)} job{'s' if len(listed.jobs) != 1 else ''}"
     print(f"sweep {folder.name}: {jobs}{others}; folder {folder}", flush=True)

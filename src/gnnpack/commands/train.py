@@ -20,8 +20,8 @@ from gnnpack.commands.folders import (
     forget_claims,
     register_resolvers,
 )
-from gnnpack.commands.resume import resumed_config
-from gnnpack.commands.sweep_plan import key_of
+from gnnpack.commands.job_list import key_of
+from gnnpack.commands.resume import refuse_resume, resumed_config
 from gnnpack.commands.variant import expand_variant
 from gnnpack.experiments.process import KEY_VARIABLE, die_with_parent
 
@@ -41,10 +41,7 @@ def task(cfg: DictConfig) -> float:
     try:
         if cfg.resume is not None:
             if choices.mode == RunMode.MULTIRUN:
-                raise ValueError(
-                    "resume= goes on with one run in its own folder and cannot be part of a "
-                    "multirun. Leave out -m, and resume the runs one by one."
-                )
+                refuse_resume(cfg)
             cfg, checkpoint = resumed_config(cfg, overrides)
         else:
             check_job_key(cfg)
@@ -60,11 +57,11 @@ def task(cfg: DictConfig) -> float:
 
 
 def check_job_key(cfg: DictConfig) -> None:
-    """In a job of a sweep: refuse another config than the one the sweep has planned."""
-    planned = os.environ.get(KEY_VARIABLE)
-    if planned is not None and key_of(cfg) != planned:
+    """In a job of a sweep: refuse another config than the one the sweep has listed."""
+    listed = os.environ.get(KEY_VARIABLE)
+    if listed is not None and key_of(cfg) != listed:
         raise ValueError(
-            f"The configuration changed since the sweep began: this job was {planned} then. Start "
+            f"The configuration changed since the sweep began: this job was {listed} then. Start "
             "the sweep again."
         )
 

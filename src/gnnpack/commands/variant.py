@@ -8,21 +8,29 @@ from typing import Any, Sequence
 from omegaconf import OmegaConf
 
 VARIANT = "variant="
+MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 
 
 def expand_variant(words: Sequence[str]) -> list[str]:
     """The command line with the overrides of its variant in the place of ``variant=NAME``.
 
-    What else the command line says comes before the variant, and it is one run unless
-    ``hydra.mode`` is there. A line without ``variant=`` stays as it is.
+    What else the command line says comes before the variant, and it is one run. A line without
+    ``variant=`` stays as it is.
 
     Raises:
-        ValueError: there is no such variant, for this accelerator, or no ``sweeps=NAME``.
+        ValueError: there is no such variant, for this accelerator, no ``sweeps=NAME``, or many
+            runs are wanted.
     """
     chosen = [word[len(VARIANT) :] for word in words if word.startswith(VARIANT)]
     if not chosen:
         return list(words)
     others = [word for word in words if not word.startswith(VARIANT)]
+    many = [word for word in others if word in MULTIRUN]
+    if many:
+        raise ValueError(
+            f"{VARIANT}{chosen[-1]} is one run, and {many[0]} begins many. Leave one of them out; "
+            "without variant= a sweep runs all its variants."
+        )
     said = {_key(word): word.partition("=")[2] for word in others}
     if len(chosen) > 1 or "sweeps" not in said:
         raise ValueError(

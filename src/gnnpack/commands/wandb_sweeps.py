@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Mapping, Sequence
 
 import yaml
 
@@ -16,6 +16,8 @@ FOLDER = Path("sweeps")
 WANDB = "wandb"
 # More values than this are no list any more.
 LONGEST = 64
+# In the place of a value that the sweep's file leaves to the user.
+YOURS, MISSING = "YOURS", "???"
 # Of the integers that a log scale is cut into.
 LOG_VALUES = 12
 
@@ -44,6 +46,10 @@ def definition(path: Path) -> str:
         body = _search(sweeper, notes)
     else:
         body = _grid(sweeper, option_of(content, "accelerator") or "auto", notes)
+    missing = missing_keys(content)
+    notes.extend(
+        f"{key}={YOURS} in the command: put yours there, in a copy of this file." for key in missing
+    )
     if sweeper.get("must_learn"):
         notes.append("A run that learns nothing is not marked as failed here.")
     head = [
@@ -65,11 +71,27 @@ def definition(path: Path) -> str:
             "hydra.mode=RUN",
             "logger=wandb",
             "logger.offline=false",
+            *(f"{key}={YOURS}" for key in missing),
             "${args_no_hyphens}",
         ],
     }
     text: str = yaml.safe_dump(whole, sort_keys=False, default_flow_style=None, width=96)
     return "".join(f"# {line}\n" for line in head) + text
+
+
+def missing_keys(content: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Keys whose value the user must give.
+
+    >>> missing_keys({"checkpoint": "???", "model": {"width": 64, "path": "???"}})
+    ['checkpoint', 'model.path']
+    """
+    found: list[str] = []
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            found += missing_keys(value, f"{prefix}{key}.")
+        elif value == MISSING:
+            found.append(f"{prefix}{key}")
+    return found
 
 
 def _grid(sweeper: dict[str, Any], accelerator: str, notes: list[str]) -> dict[str, Any]:

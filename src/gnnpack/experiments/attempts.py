@@ -5,12 +5,14 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from gnnpack.experiments.job import JOB, LOCK
+from gnnpack.experiments.job import FROM, JOB, LOCK, STATE
 from gnnpack.experiments.run_folder import RunFacts
 
 CHECKPOINT = Path("checkpoints", "last.ckpt")
 ATTEMPT = "attempt_"
 STAYS = (JOB, LOCK)
+# What a start decides by what an attempt left, and so what is moved first and last.
+FIRST = (CHECKPOINT.parts[0], "summary.json")
 
 
 def next_attempt(facts: RunFacts) -> int:
@@ -60,14 +62,24 @@ def checkpoint_stamp(folder: Path) -> str | None:
 
 
 def set_aside(folder: Path, number: int) -> None:
-    """Move everything a job's attempt left to ``attempt_<number>/``; nothing is deleted."""
-    left = [path for path in folder.iterdir() if not _stays(path)]
+    """Move everything a job's attempt left to ``attempt_<number>/``; nothing is deleted.
+
+    In such an order that a start after one that was killed at this decides the same: what it could
+    go on from first, state.json last.
+    """
+    left = sorted((path for path in folder.iterdir() if not _stays(path)), key=_turn)
     if not left:
         return
     place = folder / f"{ATTEMPT}{number}"
     place.mkdir(exist_ok=True)
     for path in left:
         path.replace(_free(place / path.name))
+
+
+def _turn(path: Path) -> int:
+    if path.name in FIRST:
+        return FIRST.index(path.name)
+    return len(FIRST) + (path.name == STATE)
 
 
 def _stays(path: Path) -> bool:
@@ -93,4 +105,4 @@ def _was_in_vain(facts: RunFacts) -> bool:
     if killed or "out of memory" in str(status.get("reason")).lower():
         return False
     stamp = checkpoint_stamp(facts.folder)
-    return stamp is not None and status.get("from_checkpoint") == stamp
+    return stamp is not None and status.get(FROM) == stamp

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Hashable, Mapping, Sequence, Tuple
 
 from gnnpack.experiments.content_key import what_counts
 from gnnpack.experiments.report_numbers import Spread, finite, spread
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from gnnpack.experiments.run_folder import RunFacts
 
+Seeds = Tuple[str, str]
+"""Of a run and of its split: what two runs of a pair share."""
+
 
 @dataclass(eq=False)
 class Answer:
@@ -24,23 +27,27 @@ class Answer:
     runs: list[RunFacts] = field(default_factory=list)
 
     @property
+    def counted(self) -> dict[Seeds, RunFacts]:
+        """Seeds -> the first run with them, of those with a test error if there are any."""
+        found: dict[Seeds, RunFacts] = {}
+        for run in sorted(self.runs, key=lambda run: error_of(run) is None):
+            found.setdefault((seed_of(run), split_seed_of(run)), run)
+        return found
+
+    @property
     def folders(self) -> list[Path]:
-        """Of its runs."""
-        return [run.folder for run in self.runs]
+        """Of the runs that count."""
+        return [run.folder for run in self.counted.values()]
 
     @property
     def rate(self) -> Spread | None:
         """Training molecules/s over the seeds; None where none was measured."""
-        return spread(rate_of(run) for run in self.runs)
+        return spread(rate_of(run) for run in self.counted.values())
 
-    def errors(self) -> dict[str, float]:
-        """Seed -> test error, in the unit it is shown in; of the first run with that seed."""
-        found: dict[str, float] = {}
-        for run in self.runs:
-            error = error_of(run)
-            if error is not None:
-                found.setdefault(seed_of(run), error)
-        return found
+    def errors(self) -> dict[Seeds, float]:
+        """Seeds -> test error, in the unit it is shown in."""
+        errors = {seeds: error_of(run) for seeds, run in self.counted.items()}
+        return {seeds: error for seeds, error in errors.items() if error is not None}
 
 
 @dataclass(eq=False)
@@ -163,6 +170,13 @@ def seed_of(run: RunFacts) -> str:
     return str(run.config.get("seed", run.swept.get("seed", "")))
 
 
+def split_seed_of(run: RunFacts) -> str:
+    """The seed by which a run's molecules were chosen, as text; "" if there is none."""
+    dataset = run.config.get("dataset")
+    split = dataset.get("split") if isinstance(dataset, Mapping) else None
+    return str(split.get("seed", "")) if isinstance(split, Mapping) else ""
+
+
 def rate_of(run: RunFacts) -> float | None:
     """Training molecules/s: the median over windows, else over all; None of an emulated run."""
     if run.summary.get("emulated"):
@@ -183,4 +197,4 @@ def error_of(run: RunFacts) -> float | None:
 def paired(one: Answer, other: Answer) -> Spread | None:
     """Errors of ``one`` less those of ``other``, seed by seed; None without a common seed."""
     mine, theirs = one.errors(), other.errors()
-    return spread(mine[seed] - theirs[seed] for seed in mine if seed in theirs)
+    return spread(mine[seeds] - theirs[seeds] for seeds in mine if seeds in theirs)

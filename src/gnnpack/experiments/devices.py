@@ -6,19 +6,16 @@ import contextlib
 import os
 import re
 import stat
-import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Iterator, Mapping, Sequence
+from typing import Callable, Iterator, Mapping, Sequence
 
+from gnnpack.experiments.gpus import gpu_numbers, own_names
 from gnnpack.experiments.locks import take_lock
 
-# For tests: so many GPUs are taken to be there.
-FAKE_GPUS = "GNNPACK_FAKE_GPUS"
 WAIT_SECONDS = 0.2
-NVIDIA_SMI_SECONDS = 30.0
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -48,7 +45,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Slot:
+class Share:
     """What a job has to itself.
 
     Attributes:
@@ -62,27 +59,6 @@ class Slot:
     environment: Mapping[str, str] = field(default_factory=dict)
     cores: Sequence[int] = ()
     locks: Sequence[int] = ()
-
-
-def gpu_numbers() -> list[str]:
-    """The GPUs this process may use, as CUDA_VISIBLE_DEVICES names them; [] without one."""
-    fake = os.environ.get(FAKE_GPUS, "")
-    if fake:
-        return [str(number) for number in range(int(fake))]
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
-    try:
-        listed = subprocess.run(
-            ["nvidia-smi", "-L"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=NVIDIA_SMI_SECONDS,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return re.findall(r"^GPU (\d+):", listed.stdout.decode("utf-8", "replace"), re.MULTILINE)
 
 
 def core_numbers() -> list[int]:
@@ -115,41 +91,55 @@ def refuse_too_many(request: Request, label: str) -> None:
 
 
 @contextlib.contextmanager
-def device_slot(request: Request) -> Iterator[Slot]:
+def device_share(request: Request, is_over: Callable[[], bool] = lambda: False) -> Iterator[Share]:
     """Wait for what is wanted, have it to oneself, and give it back.
 
-    All of a request is taken while no other job may take any, in order of arrival; so requests of
-    several GPUs neither wait for each other nor starve. Who waits holds the others up even where
-    one GPU is free.
+    All of a request is taken while no other job may take any; so requests of several GPUs do not
+    wait for each other. Who waits holds the others up even where one GPU is free. In which order
+    those behind it come is not promised.
+
+    Args:
+        is_over: asked while it waits; whether nobody wants it any more.
 
     Raises:
         ValueError: there is less than that on this machine.
+        KeyboardInterrupt: it is over.
     """
     if not request.kind:
-        yield Slot()
+        yield Share()
         return
     refuse_too_many(request, "The job")
-    folder = slot_folder()
+    folder = share_folder()
     names = gpu_numbers() if request.kind == "gpu" else [str(one) for one in core_numbers()]
     if request.numbers:
         names = [names[number] for number in request.numbers]
     count = len(request.numbers) or request.count
+    # One GPU has one lock, whatever a process calls it.
+    locks = own_names(names) if request.kind == "gpu" else {name: name for name in names}
     taken: dict[str, int] = {}
+
+    def wait() -> None:
+        if is_over():
+            raise KeyboardInterrupt
+        time.sleep(WAIT_SECONDS)
+
     try:
-        queue = take_lock(folder / f"{request.kind}.queue", wait=True)
-        assert queue is not None, "it waited"
+        queue = take_lock(folder / f"{request.kind}.queue", patience=0.0)
+        while queue is None:
+            wait()
+            queue = take_lock(folder / f"{request.kind}.queue", patience=0.0)
         try:
-            while not _take(folder, request.kind, names, count, taken):
-                time.sleep(WAIT_SECONDS)
+            while not _take(folder, request.kind, locks, count, taken):
+                wait()
         finally:
             os.close(queue)
-        yield _slot(request, [one for one in names if one in taken], list(taken.values()))
+        yield _share(request, [one for one in names if one in taken], list(taken.values()))
     finally:
         for descriptor in taken.values():
             os.close(descriptor)
 
 
-def slot_folder() -> Path:
+def share_folder() -> Path:
     """This user's folder of locks, in the machine's folder for temporary files.
 
     Raises:
@@ -164,29 +154,31 @@ def slot_folder() -> Path:
     return folder
 
 
-def _take(folder: Path, kind: str, names: Sequence[str], count: int, taken: dict[str, int]) -> bool:
-    """Add free slots to ``taken`` until it holds ``count``; whether it does."""
-    for name in names:
+def _take(
+    folder: Path, kind: str, locks: Mapping[str, str], count: int, taken: dict[str, int]
+) -> bool:
+    """Add what is free of ``locks`` to ``taken`` until it holds ``count``; whether it does."""
+    for name, lock in locks.items():
         if len(taken) == count:
             break
         if name in taken:
             continue
-        safe = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+        safe = re.sub(r"[^A-Za-z0-9_.-]", "_", lock)
         descriptor = take_lock(folder / f"{kind}-{safe}.lock", patience=0.0)
         if descriptor is not None:
             taken[name] = descriptor
     return len(taken) == count
 
 
-def _slot(request: Request, names: Sequence[str], locks: Sequence[int]) -> Slot:
+def _share(request: Request, names: Sequence[str], locks: Sequence[int]) -> Share:
     if request.kind == "gpu":
         label = ",".join(f"cuda:{name}" for name in names)
         # Chosen by number: the job counts from what can be seen, as it would alone.
         chosen = {} if request.numbers else {"CUDA_VISIBLE_DEVICES": ",".join(names)}
-        return Slot(label, chosen, (), locks)
+        return Share(label, chosen, (), locks)
     cores = [int(name) for name in names]
     each = max(1, len(cores) // request.processes)
-    return Slot(f"cores {ranges(cores)}", threads(each), cores, locks)
+    return Share(f"cores {ranges(cores)}", threads(each), cores, locks)
 
 
 def threads(count: int) -> dict[str, str]:

@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 from typing import Iterator, Sequence
 
+from gnnpack.experiments.job import JOB, STATE, SWEEP
 from gnnpack.experiments.run_folder import RunFacts, read_json, read_run
 
 # A folder that holds one of these is a run's. config.yaml alone is not enough: conf/ holds one.
-SIGNS = {"job.json", "state.json", "run.json", "summary.json", "live.json", "train.log"}
-SWEEP = "sweep.json"
+SIGNS = {JOB, STATE, "run.json", "summary.json", "live.json", "train.log"}
 # What runs keep inside their folders.
 INSIDE = {"checkpoints", "figures", "wandb"}
 

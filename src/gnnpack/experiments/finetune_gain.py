@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Mapping, Sequence, Tuple
 
-from gnnpack.experiments.comparison import Comparison, comparisons
+from gnnpack.experiments.comparison import Comparison, Seeds, comparisons
 from gnnpack.experiments.report_figures import axis, color, figure, symbol
 from gnnpack.experiments.report_numbers import Spread, finite, shown, spread
 from gnnpack.experiments.report_section import Section, Table
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 
 SCRATCH = "from scratch"
 # What tells the runs apart; they share the number of updates and all the rest.
-VARIED = ("checkpoint", "finetune", "dataset.split")
+VARIED = ("checkpoint", "finetune", "dataset.split.train", "dataset.split.seed")
+
+# (training molecules, what the weights were before) -> seeds -> test error.
+Errors = Mapping[Tuple[int, str], Mapping[Seeds, float]]
 
 
 def finetune_gain(runs: Sequence[RunFacts]) -> Section | None:
@@ -23,24 +27,26 @@ def finetune_gain(runs: Sequence[RunFacts]) -> Section | None:
 
     None where not both were run with the same settings and as many updates.
     """
-    found = [one for one in comparisons(runs, VARIED, _answer) if _has_both(one)]
+    origins = {_origin(run) for run in runs if run.summary and _answer(run)} - {""}
+    answer_of = partial(_answer, with_origin=len(origins) > 1)
+    found = [one for one in comparisons(runs, VARIED, answer_of) if _has_both(one)]
     if not found:
         return None
     sentences, rows, folders = [], [], []
     traces: list[dict[str, Any]] = []
     for one in found:
-        errors = {answer.value: spread(answer.errors().values()) for answer in one.answers}
+        errors = {answer.value: answer.errors() for answer in one.answers}
         sentences += [f"{one.prefix}{told}" for told in _gains(errors, one.unit)]
         for answer in one.answers:
             molecules, begun = answer.value
-            base = errors.get((molecules, SCRATCH))
+            mine = errors[answer.value]
             rows.append(
                 [
                     f"{one.prefix}{begun}",
                     f"{molecules:,}",
-                    spread_shown(errors[answer.value]),
-                    str(len(answer.errors())),
-                    _times(base, errors[answer.value]) if begun != SCRATCH else "",
+                    spread_shown(spread(mine.values())),
+                    str(len(mine)),
+                    _times(errors.get((molecules, SCRATCH), {}), mine) if begun != SCRATCH else "",
                 ]
             )
             folders.append(answer.folders)
@@ -49,7 +55,8 @@ def finetune_gain(runs: Sequence[RunFacts]) -> Section | None:
     headings = ("begun", "molecules", f"test MAE ({units})", "seeds", f"{SCRATCH}, times this")
     caption = (
         "Errors: mean and standard deviation over the seeds. Of one number of molecules all rows "
-        "have the same network, training and test molecules, and updates."
+        "have the same network, test molecules and updates; they are set beside each other over "
+        "the seeds that both have, of the run and of its training molecules."
     )
     sentences += _origins(found)
     sizes = sorted({answer.value[0] for one in found for answer in one.answers})
@@ -64,14 +71,21 @@ def finetune_gain(runs: Sequence[RunFacts]) -> Section | None:
     )
 
 
-def _answer(run: RunFacts) -> tuple[int, str] | None:
+def _answer(run: RunFacts, *, with_origin: bool = False) -> tuple[int, str] | None:
     """Training molecules, and what the weights were before; None for runs without a checkpoint."""
     settings, molecules = run.config.get("finetune"), _molecules(run)
     if not isinstance(settings, Mapping) or not run.config.get("checkpoint") or molecules is None:
         return None
     if settings.get("from_scratch"):
         return molecules, SCRATCH
-    return molecules, _begun(settings)
+    origin = _origin(run) if with_origin else ""
+    return molecules, _begun(settings) + (f", from {origin}" if origin else "")
+
+
+def _origin(run: RunFacts) -> str:
+    """Begin of the checkpoint's SHA-256; "" for random weights."""
+    told = run.record.get("pretrained")
+    return str(told.get("sha256") or "")[:8] if isinstance(told, Mapping) else ""
 
 
 def _begun(settings: Mapping[str, Any]) -> str:
@@ -111,38 +125,53 @@ def _has_both(one: Comparison) -> bool:
     return SCRATCH in begun and len(begun) > 1
 
 
-def _times(base: Spread | None, other: Spread | None) -> str:
-    if base is None or other is None or not other.mean > 0:
-        return ""
-    return f"{base.mean / other.mean:.2f}"
+def _paired(
+    base: Mapping[Seeds, float], other: Mapping[Seeds, float]
+) -> tuple[Spread, Spread] | None:
+    """Both over the seeds that both have; None without any, or where ``other`` has no error."""
+    both = [seeds for seeds in base if seeds in other]
+    one, two = spread(base[seeds] for seeds in both), spread(other[seeds] for seeds in both)
+    return (one, two) if one and two and two.mean > 0 else None
 
 
-def _gains(errors: Mapping[tuple[int, str], Spread | None], unit: str) -> list[str]:
+def _times(base: Mapping[Seeds, float], other: Mapping[Seeds, float]) -> str:
+    both = _paired(base, other)
+    return "" if both is None else f"{both[0].mean / both[1].mean:.2f}"
+
+
+def _gains(errors: Errors, unit: str) -> list[str]:
     """A sentence a way of fine-tuning: where it helps most, and what scratch needs to catch up."""
     told = []
-    scratch = {n: found for (n, begun), found in errors.items() if begun == SCRATCH and found}
+    scratch = {n: found for (n, begun), found in errors.items() if begun == SCRATCH}
     for name in sorted({begun for _, begun in errors} - {SCRATCH}):
-        mine = {n: found for (n, begun), found in errors.items() if begun == name and found}
-        both = sorted(n for n in set(mine) & set(scratch) if mine[n].mean > 0)
+        mine = {n: found for (n, begun), found in errors.items() if begun == name}
+        pairs = {n: _paired(scratch[n], mine[n]) for n in sorted(mine) if n in scratch}
+        both = {n: pair for n, pair in pairs.items() if pair is not None}
         if not both:
             continue
-        best = max(both, key=lambda n: scratch[n].mean / mine[n].mean)
-        least, base = mine[best], scratch[best]
+        best = max(both, key=lambda n: both[n][0].mean / both[n][1].mean)
+        base, least = both[best]
+        fewest = min(both)
         told.append(
-            f"{name}: with {best:,} molecules {shown(least.mean, 3)} {unit}, {SCRATCH} "
-            f"{shown(base.mean, 3)} {unit}, {base.mean / least.mean:.1f} times as much. "
-            f"{_catches_up(mine, scratch, both[0], unit)}"
+            f"{name}: at best, with {best:,} molecules, {spread_shown(least, 3)} {unit}, {SCRATCH} "
+            f"{spread_shown(base, 3)} {unit}, {base.mean / least.mean:.1f} times as much. "
+            f"{_catches_up(mine[fewest], scratch, fewest, unit)}"
         )
     return told
 
 
 def _catches_up(
-    mine: Mapping[int, Spread], scratch: Mapping[int, Spread], fewest: int, unit: str
+    mine: Mapping[Seeds, float],
+    scratch: Mapping[int, Mapping[Seeds, float]],
+    fewest: int,
+    unit: str,
 ) -> str:
     """How many molecules random weights need for the error that ``fewest`` give pretrained ones."""
-    goal = mine[fewest].mean
-    enough = sorted(n for n, found in scratch.items() if found.mean <= goal)
-    reached = f"{enough[0]:,} suffice" if enough else f"{max(scratch):,} do not suffice"
+    pairs = {n: _paired(found, mine) for n, found in sorted(scratch.items())}
+    both = {n: pair for n, pair in pairs.items() if pair is not None}
+    enough = [n for n, (base, goal) in both.items() if base.mean <= goal.mean]
+    reached = f"{enough[0]:,} suffice" if enough else f"{max(both):,} do not suffice"
+    goal = both[fewest][1].mean
     return f"For the {shown(goal, 3)} {unit} of {fewest:,} molecules, {reached} {SCRATCH}."
 
 
@@ -165,24 +194,23 @@ def _origins(found: Sequence[Comparison]) -> list[str]:
     return [f"Begun with {'; '.join(began)}. What that training cost is not counted."]
 
 
-def _lines(
-    one: Comparison, errors: Mapping[tuple[int, str], Spread | None], first: int
-) -> list[dict[str, Any]]:
+def _lines(one: Comparison, errors: Errors, first: int) -> list[dict[str, Any]]:
     """A line for random weights and for each way of fine-tuning, with the spread over seeds."""
     names = sorted({begun for _, begun in errors}, key=lambda begun: (begun != SCRATCH, begun))
     traces = []
     for number, name in enumerate(names, first):
-        points = sorted((n, e) for (n, begun), e in errors.items() if begun == name and e)
+        found = {n: spread(e.values()) for (n, begun), e in errors.items() if begun == name}
+        points = [(n, error) for n, error in sorted(found.items()) if error is not None]
         traces.append(
             {
                 "type": "scatter",
                 "mode": "lines+markers",
                 "name": f"{one.prefix}{name}",
                 "x": [n for n, _ in points],
-                "y": [found.mean for _, found in points],
+                "y": [error.mean for _, error in points],
                 "error_y": {
                     "type": "data",
-                    "array": [found.deviation or 0.0 for _, found in points],
+                    "array": [error.deviation or 0.0 for _, error in points],
                 },
                 "line": {"color": color(number)},
                 "marker": {"color": color(number), "symbol": symbol(number), "size": 8},

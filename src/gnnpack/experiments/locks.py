@@ -46,6 +46,29 @@ def take_lock(path: Path, *, wait: bool = False, patience: float = PATIENCE_SECO
     return descriptor
 
 
+def share_lock(path: Path) -> int | None:
+    """Hold the lock of a file with others who share it; returns its descriptor.
+
+    None if one has it alone, or there is no such file.
+    """
+    assert fcntl is not None, "take_lock has refused"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def is_alone(descriptor: int) -> bool:
+    """Whether nobody else holds the lock of an open file, which is held from then on."""
+    return _take(descriptor)
+
+
 def _try(descriptor: int, patience: float) -> bool:
     until = time.monotonic() + patience
     while not _take(descriptor):

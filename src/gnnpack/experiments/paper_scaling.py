@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Sequence
 
 from gnnpack.experiments.comparison import Comparison, at_most, comparisons
 from gnnpack.experiments.packs_on_ranks import PacksOnRanks
@@ -13,11 +13,11 @@ from gnnpack.experiments.report_section import Section, Table
 from gnnpack.experiments.scaling_lines import (
     Line,
     Point,
-    devices_and_batch,
     lines_on_paper,
     measured_lines,
     scaling_line,
 )
+from gnnpack.experiments.scaling_setting import setting_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,8 +41,8 @@ def paper_scaling(runs: Sequence[RunFacts]) -> Section | None:
     """Strong and weak scaling over devices; efficiency from the smallest number measured."""
     found = [
         one
-        for one in comparisons(runs, VARIED, devices_and_batch)
-        if len({answer.value[0] for answer in one.answers}) > 1
+        for one in comparisons(runs, VARIED, setting_of)
+        if len({answer.value.devices for answer in one.answers}) > 1
     ]
     if not found:
         return None
@@ -98,7 +98,7 @@ def _paper_row(line: Line, point: Point, share: PacksOnRanks) -> list[str]:
     return [*_row(line, point)[:5], packs, empty, f"{share.molecules_per_update:,.1f}"]
 
 
-def _sentences(found: Iterable[Comparison]) -> list[str]:
+def _sentences(found: Sequence[Comparison]) -> list[str]:
     emulated = any(
         run.summary.get("emulated") for one in found for a in one.answers for run in a.runs
     )
@@ -111,6 +111,11 @@ def _sentences(found: Iterable[Comparison]) -> list[str]:
         f"Published figures are from {SCALING_SOURCE}; efficiencies are computed anew, each from "
         "the smallest number of its own row.",
     ]
+    if any(len({answer.value.way for answer in one.answers}) > 1 for one in found):
+        told.append(
+            "Runs that differ in the strategy, the updates a call or the loader are lines of their "
+            "own; one of these with a single number of devices is no line and not shown."
+        )
     if emulated:
         told.append("Emulated runs have no speed and are left out.")
     return told

@@ -36,7 +36,7 @@ def run_process(
     environment: Mapping[str, str],
     keep_open: Sequence[int] = (),
     cores: Sequence[int] = (),
-    started_by: int | None = None,
+    told_to_end: Callable[[], int | None] = lambda: None,
     began: Callable[[int], None] | None = None,
 ) -> int:
     """Run a program to its end and return its exit status, negative for a signal.
@@ -47,7 +47,7 @@ def run_process(
         environment: added to this process's own.
         keep_open: descriptors of locks that it holds as well.
         cores: those it may use; () = all that this process may.
-        started_by: process id of this process's parent; when that is gone the program is ended.
+        told_to_end: asked every `POLL_SECONDS`; a signal by which the program is then ended.
         began: called with the program's process id.
 
     Raises:
@@ -71,29 +71,44 @@ def run_process(
             )
         if began is not None:
             began(process.pid)
-        while started_by is None or os.getppid() == started_by:
+        number = told_to_end()
+        while number is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                return process.wait(POLL_SECONDS)
+                status = process.wait(POLL_SECONDS)
+                if status != 0:
+                    kill_session(process)
+                return status
+            number = told_to_end()
     except KeyboardInterrupt:
         if process is not None:
             end_tidily(process, signal.SIGINT)
         raise Interrupted from None
     except BaseException:
         if process is not None:
-            process.kill()
+            kill_session(process)
         raise
-    end_tidily(process, signal.SIGTERM)
+    end_tidily(process, number)
     raise Interrupted
 
 
 def end_tidily(process: subprocess.Popen[bytes], number: int) -> None:
-    """Send a signal and wait `GRACE_SECONDS`; then, or at a second Ctrl-C, kill it."""
-    try:
+    """Send a signal and wait `GRACE_SECONDS`; then, or at a second Ctrl-C, kill it.
+
+    What it has started and left behind is killed too.
+    """
+    with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
         process.send_signal(number)
         process.wait(GRACE_SECONDS)
-    except (subprocess.TimeoutExpired, KeyboardInterrupt):
-        process.kill()
-        process.wait()
+    kill_session(process)
+    process.wait()
+
+
+def kill_session(process: subprocess.Popen[bytes]) -> None:
+    """Kill a program that has a session of its own, and the other ranks that it started there."""
+    process.kill()
+    # Of a group without a process there is nothing to kill; macOS has another word for that.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def die_with_parent() -> None:

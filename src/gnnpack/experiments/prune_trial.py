@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
-from gnnpack.experiments.job import PRUNED, write_whole
 from gnnpack.experiments.trial_report import TrialReport
 from gnnpack.experiments.trial_run import TRIAL_VARIABLE
 
@@ -34,7 +33,7 @@ def was_pruned(trainer: pl.Trainer) -> bool:
 class PruneTrial(pl.Callback):
     """Reports ``val/mae`` after each validation and stops the run when the pruner says so.
 
-    Rank 0 reports and decides for all. A stopped run leaves `PRUNED` in its folder.
+    Rank 0 reports and decides for all. A stopped run leaves ``pruned.json`` in its folder.
     """
 
     def __init__(self, report: TrialReport) -> None:
@@ -62,8 +61,7 @@ class PruneTrial(pl.Callback):
         self.pruned = True
         trainer.should_stop = True
         if trainer.is_global_zero:
-            folder = Path(trainer.default_root_dir)
-            write_whole(folder / PRUNED, {"validation": step, "val_mae": value})
+            self._report.write_stop(Path(trainer.default_root_dir), step, value)
             log.info("Pruned at validation %d: other trials were better there.", step)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Sequence
+from typing import TYPE_CHECKING, Any, Iterable, Mapping, Sequence
 
 from gnnpack.experiments.report_groups import group_runs
 from gnnpack.experiments.report_numbers import bytes_shown, several, shown
 from gnnpack.experiments.report_section import Section, Table
-from gnnpack.experiments.report_speed import machine_of
+from gnnpack.experiments.report_speed import machines_of
 
 if TYPE_CHECKING:
     from gnnpack.experiments.run_folder import RunFacts
@@ -25,6 +25,11 @@ def memory_and_energy(runs: Sequence[RunFacts]) -> Section | None:
     sentences = ["Memory is the largest peak of the group's runs, energy their mean."]
     if sources:
         sentences.append(f"Energy is read from: {'; '.join(sources)}.")
+    if any(source.startswith("RAPL") for source in sources):
+        sentences.append(
+            "RAPL counts whole processors, whoever uses them: runs that went on beside each other "
+            "on one machine each count all of it."
+        )
     headings = ["group", "peak host memory", "peak device memory"]
     rows = [
         [
@@ -49,9 +54,10 @@ def provenance(runs: Sequence[RunFacts]) -> Section | None:
     """Folder, commit, machine, versions and date of every run."""
     if not runs:
         return None
-    known = [run for run in runs if run.record]
-    commits = {commit_of(run) for run in known}
-    dirty = [run for run in known if _git(run).get("dirty")]
+    known = [run for run in runs if run.records]
+    commits = {commit for run in known for commit in commits_of(run)}
+    dirty = [run for run in known if any(_git(record).get("dirty") for record in run.records)]
+    resumed = [run for run in known if len(run.records) > 1]
     sentences = [
         f"{several(len(known), 'run')} of {several(len(commits), 'commit')}. Numbers above link to "
         "the runs they come from; a run's folder holds its config, metrics and checkpoints."
@@ -59,6 +65,11 @@ def provenance(runs: Sequence[RunFacts]) -> Section | None:
     if len(known) < len(runs):
         sentences.append(
             f"{several(len(runs) - len(known), 'run')} left no record: they never came to train."
+        )
+    if resumed:
+        sentences.append(
+            f"{several(len(resumed), 'run')} in several parts, resumed: commits, machines and "
+            "versions of all of them are told, each once."
         )
     if dirty:
         sentences.append(
@@ -70,9 +81,9 @@ def provenance(runs: Sequence[RunFacts]) -> Section | None:
         [
             run.name,
             str(run.record.get("started") or "").replace("T", " ")[:16],
-            commit_of(run),
-            machine_of(run),
-            _versions(run),
+            _joined(commits_of(run)) if run.records else "no record",
+            _joined(machines_of(run)),
+            _joined(map(_versions, run.records)),
             _data(run),
             str(run.folder),
         ]
@@ -82,24 +93,30 @@ def provenance(runs: Sequence[RunFacts]) -> Section | None:
     return Section("Provenance", sentences, table)
 
 
-def commit_of(run: RunFacts) -> str:
-    """The short commit, with a + where the checkout was not clean."""
-    if not run.record:
-        return "no record"
-    git = _git(run)
+def commits_of(run: RunFacts) -> list[str]:
+    """The short commits of its parts, with a + where the checkout was not clean."""
+    return list(dict.fromkeys(map(_commit, run.records)))
+
+
+def _commit(record: Mapping[str, Any]) -> str:
+    git = _git(record)
     commit = git.get("commit")
     if not commit:
         return "no checkout"
     return str(commit)[:10] + ("+" if git.get("dirty") else "")
 
 
-def _git(run: RunFacts) -> dict[str, Any]:
-    git = run.record.get("git")
+def _git(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    git = record.get("git")
     return git if isinstance(git, dict) else {}
 
 
-def _versions(run: RunFacts) -> str:
-    versions = run.record.get("versions")
+def _joined(texts: Iterable[str]) -> str:
+    return " | ".join(dict.fromkeys(filter(None, texts)))
+
+
+def _versions(record: Mapping[str, Any]) -> str:
+    versions = record.get("versions")
     if not isinstance(versions, dict):
         return ""
     shown_names = ("gnnpack", "python", "torch", "pytorch-lightning", "numpy")

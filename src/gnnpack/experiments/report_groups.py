@@ -127,6 +127,6 @@ def drawn(
     return [groups[number] for number in chosen], [sentence]
 
 
-def several_of(groups: Iterable[Group], key: Callable[[RunFacts], Any]) -> list[Group]:
-    """Groups whose measured runs are not alike in ``key``."""
-    return [group for group in groups if len({key(run) for run in group.measured}) > 1]
+def several_of(groups: Iterable[Group], keys: Callable[[RunFacts], Iterable[str]]) -> list[Group]:
+    """Groups whose measured runs, or the parts of one, are not alike in ``keys``."""
+    return [g for g in groups if len({key for run in g.measured for key in keys(run)}) > 1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Sequence
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from gnnpack.experiments import report_figures as draw
 from gnnpack.experiments.report_columns import measured_columns
@@ -39,8 +39,8 @@ def throughput(runs: Sequence[RunFacts]) -> Section | None:
     sentences = [
         "Real molecules and atoms of training, filler not counted. The median is over windows of "
         "a run after its warm-up, 10 - 90 % the windows' range; both are means over the runs of a "
-        "group, least and most its slowest and fastest run. The floor is the time the hardware "
-        "needs for the arithmetic and the memory traffic alone.",
+        "group, least and most its slowest and fastest run. The floor is the time the device "
+        "needs for the matrix products alone, at the best rate it was measured to have.",
     ]
     if whole:
         sentences.append(
@@ -88,24 +88,28 @@ def _caution(groups: Sequence[Group]) -> list[str]:
             "Warning: some of these runs were emulated; their speed is not that of the hardware "
             "they stand for."
         )
-    machines = {machine_of(run) for group in groups for run in group.measured}
-    if len(machines - {""}) > 1:
+    machines = {one for group in groups for run in group.measured for one in machines_of(run)}
+    if len(machines) > 1:
         sentences.append(
             "Warning: these runs are of different machines "
-            f"({'; '.join(sorted(machines - {''}))}), so rates of groups may differ for that."
+            f"({'; '.join(sorted(machines))}), so rates of groups may differ for that."
         )
-    mixed = several_of(groups, lambda run: str(run.record.get("git")))
+    mixed = several_of(groups, lambda run: [str(record.get("git")) for record in run.records])
     if mixed:
         sentences.append(
-            f"Warning: within {several(len(mixed), 'group')} the runs are of different states of "
-            "the code."
+            f"Warning: within {several(len(mixed), 'group')} the runs, or the parts of a resumed "
+            "run, are of different states of the code."
         )
     return sentences
 
 
-def machine_of(run: RunFacts) -> str:
-    """GPUs and CPU of a run in few words; "" where it is not known."""
-    machine = run.record.get("machine")
+def machines_of(run: RunFacts) -> list[str]:
+    """GPUs and CPU of a run in few words, each that its parts ran on; [] where it is not known."""
+    return list(dict.fromkeys(filter(None, map(_machine, run.records))))
+
+
+def _machine(record: Mapping[str, Any]) -> str:
+    machine = record.get("machine")
     if not isinstance(machine, dict):
         return ""
     gpus = machine.get("gpus")

@@ -8,18 +8,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 import numpy as np
 import yaml
 
+from gnnpack.experiments.job import JOB, LOCK, OUTPUT, STATE
 from gnnpack.experiments.run_state import lock_is_held, state_of
 
 # libyaml's reader takes a tenth of the time; not every build of PyYAML has it.
 _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # What a run's own process writes first.
-STARTED = ("output.log", "train.log", "run.json", "metrics.csv")
+STARTED = (OUTPUT, "train.log", "run.json", "metrics.csv")
 
 
 @dataclass(eq=False)
@@ -63,6 +64,18 @@ class RunFacts:
         return read_json(self.folder / "run.json")[0]
 
     @cached_property
+    def later_records(self) -> Sequence[Mapping[str, Any]]:
+        """What `record` would be for every time the run was resumed, in order."""
+        # run_resumed_10.json comes behind run_resumed_9.json.
+        files = [(len(path.name), path) for path in self.folder.glob("run_resumed*.json")]
+        return [record for record, _ in (read_json(path) for _, path in sorted(files)) if record]
+
+    @property
+    def records(self) -> Sequence[Mapping[str, Any]]:
+        """`record` and the later ones, those that there are."""
+        return [record for record in (self.record, *self.later_records) if record]
+
+    @cached_property
     def metrics(self) -> Mapping[str, np.ndarray[Any, Any]]:
         """metrics.csv as column -> float64 array (num_rows,), NaN where a row has no number."""
         from gnnpack.tracking.metrics_rows import read_columns
@@ -75,8 +88,8 @@ def read_run(folder: Path, *, mine: bool = False) -> RunFacts:
 
     ``mine``: this process holds the run's lock, so nobody else runs it.
     """
-    job, _ = read_json(folder / "job.json")
-    status, _ = read_json(folder / "state.json")
+    job, _ = read_json(folder / JOB)
+    status, _ = read_json(folder / STATE)
     summary, damage = read_json(folder / "summary.json")
     live, _ = read_json(folder / "live.json")
     state, reason = state_of(
@@ -84,7 +97,7 @@ def read_run(folder: Path, *, mine: bool = False) -> RunFacts:
         status=status,
         summary=summary,
         live=live,
-        locked=lambda: not mine and lock_is_held(folder / ".lock"),
+        locked=lambda: not mine and lock_is_held(folder / LOCK),
         started=lambda: was_started(folder),
         now=time.time(),
     )

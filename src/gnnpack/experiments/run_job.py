@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
@@ -14,8 +14,18 @@ from gnnpack.experiments.attempts import (
     next_attempt,
     set_aside,
 )
-from gnnpack.experiments.devices import Request, Slot, device_slot, too_many
-from gnnpack.experiments.job import LOCK, OUTPUT, PRUNED, Job, now, read_job, write_state
+from gnnpack.experiments.devices import Request, Share, device_share, too_many
+from gnnpack.experiments.go_ahead import under
+from gnnpack.experiments.job import (
+    FROM,
+    LOCK,
+    OUTPUT,
+    PRUNED,
+    Job,
+    now,
+    read_job,
+    write_state,
+)
 from gnnpack.experiments.locks import take_lock
 from gnnpack.experiments.process import (
     KEY_VARIABLE,
@@ -23,35 +33,13 @@ from gnnpack.experiments.process import (
     reason_of,
     run_process,
 )
-from gnnpack.experiments.run_folder import RunFacts, read_run
+from gnnpack.experiments.run_folder import RunFacts, read_json, read_run
+from gnnpack.experiments.start import Start
 
 # The job and its folder, and whether it goes on from a checkpoint -> the program's command line.
 Command = Callable[[Job, Path, bool], Sequence[str]]
 SETTLED = ("done", "pruned")
 NOTHING = Request()
-
-
-@dataclass(frozen=True)
-class Start:
-    """One start of a sweep, as far as its jobs must know.
-
-    Attributes:
-        total: jobs of the sweep.
-        started: when, as state.json writes it.
-        cwd: folder that programs run in.
-        redo: jobs that were done before ``started`` begin anew.
-        max_failures: no job begins after so many of this start failed; None = no limit.
-        started_by: process id of the sweep, where it is the parent of those that run its jobs.
-        environment: what a job's process is told beside what every one is.
-    """
-
-    total: int
-    started: str
-    cwd: str
-    redo: bool = False
-    max_failures: int | None = None
-    started_by: int | None = None
-    environment: tuple[tuple[str, str], ...] = ()
 
 
 def run_job(
@@ -75,8 +63,15 @@ def run_job(
         KeyboardInterrupt: the user wants the sweep to end.
         OSError, ValueError: the job's own files cannot be read or written.
     """
-    if start.started_by not in (None, os.getppid()):
-        # The sweep was killed, and this one was waiting for a worker.
+    with under(start.go_ahead):
+        _run_job(folder, start, command, device, writes_summary)
+
+
+def _run_job(
+    folder: Path, start: Start, command: Command, device: Request, writes_summary: bool
+) -> None:
+    if start.is_over():
+        # It was waiting for a worker.
         raise KeyboardInterrupt
     job = read_job(folder)
     lock = take_lock(folder / LOCK)
@@ -95,10 +90,22 @@ def run_job(
             told = {"started": now(), "ended": now(), "reason": refusal}
             write_state(folder, "failed", attempt=next_attempt(facts), **told)
         else:
-            with device_slot(device) as slot:
-                attempt(job, facts, start, command, lock, slot, writes_summary)
+            with device_share(device, start.is_over) as share:
+                attempt(job, facts, start, command, lock, share, writes_summary)
+    except Exception as error:
+        # Here, while the lock is held: whoever takes it next writes of another attempt.
+        with contextlib.suppress(OSError):
+            _write_failure(folder, error)
+        raise
     finally:
         os.close(lock)
+
+
+def _write_failure(folder: Path, error: Exception) -> None:
+    before = read_run(folder, mine=True).status
+    begun = {name: before.get(name) for name in ("attempt", "started", "device", FROM)}
+    reason = str(error) or type(error).__name__
+    write_state(folder, "failed", **begun, ended=now(), reason=reason)
 
 
 def attempt(
@@ -107,19 +114,22 @@ def attempt(
     start: Start,
     command: Command,
     lock: int,
-    slot: Slot,
+    share: Share,
     writes_summary: bool,
 ) -> None:
-    """Run the job's process once, whose lock and slot this process holds."""
+    """Run the job's process once, whose lock and share this process holds."""
     folder, number = facts.folder, next_attempt(facts)
     goes_on = may_go_on(facts)
     if not goes_on:
         set_aside(folder, max(1, number - 1))
+    elif (folder / PRUNED).exists():
+        # Its end will be another.
+        (folder / PRUNED).unlink()
     begun: dict[str, Any] = {
         "attempt": number,
         "started": now(),
-        "device": slot.label,
-        "from_checkpoint": checkpoint_stamp(folder) if goes_on else None,
+        "device": share.label,
+        FROM: checkpoint_stamp(folder) if goes_on else None,
     }
     # Before anything is written: whatever happens from here on, the job was started.
     write_state(folder, "running", **begun)
@@ -130,17 +140,17 @@ def attempt(
         begun["pid"] = pid
         write_state(folder, "running", **begun)
 
-    where = f" on {slot.label}" if slot.label else ""
+    where = f" on {share.label}" if share.label else ""
     say(job, start, f"{'goes on' if goes_on else 'begins'}{where}")
     try:
         status = run_process(
-            command(job, folder, goes_on),
+            [*command(job, folder, goes_on), *start.flags],
             log,
             cwd=start.cwd,
-            environment={**slot.environment, **dict(start.environment), KEY_VARIABLE: job.key},
-            keep_open=[lock, *slot.locks],
-            cores=slot.cores,
-            started_by=start.started_by,
+            environment={**share.environment, **dict(start.environment), KEY_VARIABLE: job.key},
+            keep_open=[lock, *share.locks],
+            cores=share.cores,
+            told_to_end=start.told_to_end,
             began=began,
         )
     except Interrupted:
@@ -163,9 +173,10 @@ def end_of(
     """State and reason for a process that ended with ``status``."""
     if status != 0:
         return "failed", reason_of(status, log, before)
-    if (folder / PRUNED).is_file():
+    has_summary = (folder / "summary.json").is_file()
+    if not has_summary and (folder / PRUNED).is_file():
         return "pruned", None
-    if writes_summary and not (folder / "summary.json").is_file():
+    if writes_summary and not has_summary:
         # Told to stop by somebody else (SIGTERM): Lightning then ends with status 0.
         return "running", "ended before it was done"
     return "done", None
@@ -175,6 +186,10 @@ def is_settled(facts: RunFacts, start: Start) -> bool:
     """Whether there is nothing left to do for a job."""
     if facts.state not in SETTLED:
         return False
+    if facts.state == "pruned":
+        # Else another study's trials were better, or nothing is pruned now.
+        by = read_json(facts.folder / PRUNED)[0].get("study")
+        return by is not None and by == start.study
     return not start.redo or not is_before(facts, start.started)
 
 
@@ -187,10 +202,10 @@ def is_before(facts: RunFacts, time: str) -> bool:
 
 
 def failures(folder: Path, start: Start) -> int:
-    """Jobs of this sweep that have failed since it started."""
+    """Jobs of this start that have failed since it began."""
     found = 0
-    for state in folder.parent.glob("*/state.json"):
-        facts = read_run(state.parent)
+    for key in start.keys:
+        facts = read_run(folder.parent / key)
         found += facts.state == "failed" and not is_before(facts, start.started)
     return found
 

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Mapping, NamedTuple, Sequence
 
 from gnnpack.experiments.comparison import Answer, Comparison
 from gnnpack.experiments.packs_on_ranks import PacksOnRanks, packs_on_ranks
+from gnnpack.experiments.scaling_setting import ways_shown
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from gnnpack.experiments.run_folder import RunFacts
 
 
 class Point(NamedTuple):
@@ -44,37 +43,26 @@ def scaling_line(name: str, rates: Mapping[int, float]) -> Line:
     return Line(name, [Point(n, rates[n] / base, rates[n]) for n in sorted(rates)])
 
 
-def devices_and_batch(run: RunFacts) -> tuple[int, int] | None:
-    """Devices of a run and molecules of an update; None where updates are counted in packs."""
-    node, batch = run.config.get("accelerator"), run.config.get("batch_size")
-    if not isinstance(node, Mapping) or not isinstance(batch, int):
-        return None
-    devices = node.get("devices", 1)
-    counted = len(devices) if isinstance(devices, Sequence) and not isinstance(devices, str) else 0
-    number = counted or (devices if isinstance(devices, int) else 1)
-    for key in ("num_nodes", "replicas"):
-        more = node.get(key, 1)
-        number *= more if isinstance(more, int) else 1
-    return number, batch
-
-
 def measured_lines(one: Comparison) -> list[Line]:
-    """Strong lines by batch size, weak lines by batch size a device, of two points or more."""
-    strong: dict[int, list[Answer]] = {}
-    weak: dict[float, list[Answer]] = {}
+    """Strong lines by batch size, weak lines by batch size a device, of two points or more.
+
+    Runs whose steps are made in another way are lines of their own.
+    """
+    strong: dict[str, list[Answer]] = {}
+    weak: dict[str, list[Answer]] = {}
+    ways = ways_shown([answer.value for answer in one.answers])
     for answer in one.answers:
         if answer.rate is None:
             continue
-        devices, batch = answer.value
-        strong.setdefault(batch, []).append(answer)
-        weak.setdefault(batch / devices, []).append(answer)
-    kinds = [
-        *((f"strong, {batch} molecules an update", answers) for batch, answers in strong.items()),
-        *((f"weak, {each:g} molecules a device", answers) for each, answers in weak.items()),
-    ]
+        devices, batch, way = answer.value
+        kind = f"strong, {batch} molecules an update{ways[way]}"
+        strong.setdefault(kind, []).append(answer)
+        kind = f"weak, {batch / devices:g} molecules a device{ways[way]}"
+        weak.setdefault(kind, []).append(answer)
+    kinds = [*strong.items(), *weak.items()]
     lines = []
     for kind, answers in kinds:
-        by_devices = {answer.value[0]: answer for answer in answers}
+        by_devices = {answer.value.devices: answer for answer in answers}
         if len(by_devices) < 2:
             continue
         rates = {devices: answer.rate.mean for devices, answer in by_devices.items() if answer.rate}
@@ -86,13 +74,14 @@ def measured_lines(one: Comparison) -> list[Line]:
 
 def lines_on_paper(one: Comparison) -> list[tuple[Line, list[PacksOnRanks]]]:
     """For each batch size of the smallest number of devices, its packs on 1, 2, 4 ... devices."""
-    smallest = min(answer.value[0] for answer in one.answers)
+    smallest = min(answer.value.devices for answer in one.answers)
     found = []
-    for answer in one.answers:
-        devices, batch = answer.value
+    # Packs do not depend on how steps are made.
+    by_batch = {a.value.batch: a for a in reversed(one.answers) if a.value.devices == smallest}
+    for batch, answer in sorted(by_batch.items()):
         summary = answer.runs[0].summary
         packs, molecules = summary.get("num_packs"), summary.get("num_molecules")
-        if devices != smallest or not isinstance(packs, int) or not isinstance(molecules, int):
+        if not isinstance(packs, int) or not isinstance(molecules, int):
             continue
         # Beyond, a device would get a pack only if updates held more than was asked for.
         most = packs_on_ranks(packs, molecules, batch, 1).packs_per_update

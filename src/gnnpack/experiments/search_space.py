@@ -44,17 +44,19 @@ def read_space(config: Mapping[str, Any]) -> dict[str, Range | Choices]:
 
 
 def typed(value: Any) -> str:
-    """A value as the command line takes it; fractions to six digits.
+    """A value as the command line takes it; fractions to six digits, and never as whole numbers.
 
-    >>> [typed(value) for value in (0.00123456789, 3, None, True, [0.9, "a"])]
-    ['0.00123457', '3', 'null', 'true', '[0.9,a]']
+    >>> [typed(value) for value in (0.00123456789, 1.0, 3, None, True, [0.9, "a"])]
+    ['0.00123457', '1.0', '3', 'null', 'true', '[0.9,a]']
     """
     if value is None:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return f"{value:.6g}"
+        text = f"{value:.6g}"
+        # limit_train_batches=1 is one batch, and 1.0 all of them.
+        return f"{text}.0" if text.lstrip("-").isdigit() else text
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(typed(part) for part in value) + "]"
     return str(value)

@@ -36,6 +36,7 @@ class SearchSettings:
     pruner_warmup: int = 1  # validations before a trial may be pruned
     storage: str | None = None
     max_failures: int | None = 10  # failed trials after which this start gives up
+    failed_before: int | None = None  # this start; None = those there when the study is opened
 
     @property
     def place(self) -> str:
@@ -67,7 +68,6 @@ class Study:
     def __init__(self, settings: SearchSettings) -> None:
         self.settings = settings
         self._optuna = optuna_module()
-        self._failures_before: int | None = None
         # Two processes would both create the tables of a new data base.
         with self._alone():
             storage = open_storage(settings.place)
@@ -78,7 +78,8 @@ class Study:
                 load_if_exists=True,
             )
             self._check_same()
-        self._failures_before = self.count("FAIL")
+        before = settings.failed_before
+        self._failed_before = self.count("FAIL") if before is None else before
 
     def take(self) -> Turn | None:
         """The next trial for this process; None when enough are done, begun or failed."""
@@ -139,8 +140,7 @@ class Study:
     def failed_too_often(self) -> bool:
         """Whether ``max_failures`` trials failed since this start."""
         most = self.settings.max_failures
-        before = self._failures_before
-        return most is not None and before is not None and self.count("FAIL") - before >= most
+        return most is not None and self.count("FAIL") - self._failed_before >= most
 
     @property
     def best(self) -> Any | None:
@@ -152,7 +152,9 @@ class Study:
         if self.count("COMPLETE") < 4 or len(self.settings.space) < 2:
             return {}
         try:
-            found = self._optuna.importance.get_param_importances(self._study)
+            # The default of older versions needs scikit-learn.
+            evaluator = self._optuna.importance.PedAnovaImportanceEvaluator()
+            found = self._optuna.importance.get_param_importances(self._study, evaluator=evaluator)
         except (RuntimeError, ValueError):
             # All values equal, or a parameter that never varied.
             return {}

@@ -10,7 +10,6 @@ from typing import Any
 from gnnpack.experiments.job import write_whole
 from gnnpack.experiments.search_space import Choices, typed
 from gnnpack.experiments.study import KEY, REASON, Study
-from gnnpack.experiments.study_storage import locked
 
 FORMAT_VERSION = 1
 # Optuna's words, and those of runs.
@@ -53,10 +52,8 @@ def study_record(study: Study, *, with_importance: bool = False) -> dict[str, An
 def write_record(study: Study, *, with_importance: bool = False) -> list[str]:
     """Write study.json; returns the keys of the trials' runs, each once, in order."""
     settings = study.settings
-    path = record_path(settings.folder, settings.folder.name, settings.name)
-    with locked(path.with_name(f".{path.name}.lock")):
-        record = study_record(study, with_importance=with_importance)
-        write_whole(path, record)
+    record = study_record(study, with_importance=with_importance)
+    write_whole(record_path(settings.folder, settings.folder.name, settings.name), record)
     return list(dict.fromkeys(trial["key"] for trial in record["trials"] if trial["key"]))
 
 

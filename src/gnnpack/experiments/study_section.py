@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Iterator, Mapping, Sequence
 
 from gnnpack.experiments.report_figures import GREY, PALETTE, axis, figure
+from gnnpack.experiments.report_numbers import several
 from gnnpack.experiments.report_section import Section, Table
 from gnnpack.experiments.run_folder import RunFacts, read_json
 from gnnpack.tracking import error_unit
@@ -18,64 +19,77 @@ TABLE_ROWS = 10
 
 
 def search_history(runs: Sequence[RunFacts]) -> Section | None:
-    """Every trial's value in the order they were begun, and the best so far; of the first study."""
-    for folder, record in studies(runs):
-        done = [trial for trial in record["trials"] if trial["state"] == "done"]
-        if not done:
-            continue
-        factor, unit = value_unit(record, folder)
-        return Section(
-            title=f"Search: {record['name']}",
-            sentences=_sentences(record, factor, unit),
-            table=_best_table(record, folder, factor, unit),
-            figure=history_figure(record, factor, unit),
-            name="search_history",
+    """Every trial's value in the order they were begun, and the best so far; of `shown_study`."""
+    found = shown_study(runs)
+    if found is None:
+        return None
+    folder, record, others = found
+    factor, unit = value_unit(record, folder)
+    sentences = _sentences(record, factor, unit)
+    if others:
+        sentences.append(
+            f"{several(others, 'other search is', 'other searches are')} not shown: a report tells "
+            "of one."
         )
-    return None
+    return Section(
+        title=f"Search: {record['name']}",
+        sentences=sentences,
+        table=_best_table(record, folder, factor, unit),
+        figure=history_figure(record, factor, unit),
+        name="search_history",
+    )
 
 
 def search_parameters(runs: Sequence[RunFacts]) -> Section | None:
     """A line a trial through its parameters; the colour tells its value."""
-    for folder, record in studies(runs):
-        done = [trial for trial in record["trials"] if trial["state"] == "done"]
-        if len(done) < 3 or len(record["space"]) < 2:
-            continue
-        factor, unit = value_unit(record, folder)
-        return Section(
-            title=f"Search: parameters of {record['name']}",
-            sentences=(
-                "Each line is a done trial: from 0, the lowest it could draw, to 1, the highest; "
-                f"choices stand in the order of the file. The best {LINES} are drawn.",
-            ),
-            figure=parameters_figure(record, factor, unit),
-            name="search_parameters",
-        )
-    return None
+    found = shown_study(runs)
+    if found is None or len(_done(found[1])) < 3 or len(found[1]["space"]) < 2:
+        return None
+    folder, record, _ = found
+    factor, unit = value_unit(record, folder)
+    return Section(
+        title=f"Search: parameters of {record['name']}",
+        sentences=(
+            "Each line is a done trial: from 0, the lowest it could draw, to 1, the highest; "
+            f"choices stand in the order of the file. The best {LINES} are drawn.",
+        ),
+        figure=parameters_figure(record, factor, unit),
+        name="search_parameters",
+    )
 
 
 def search_importance(runs: Sequence[RunFacts]) -> Section | None:
     """How much each parameter decided the value."""
-    for _, record in studies(runs):
-        importance = record.get("importance") or {}
-        if not importance:
-            continue
-        names = list(importance)
-        bars = {"type": "bar", "x": names, "y": [importance[name] for name in names]}
-        return Section(
-            title=f"Search: importance of parameters in {record['name']}",
-            sentences=(
-                "Share of each parameter in whether a trial was among the better ones "
-                "(PED-ANOVA over the done trials); a guide with few trials, not a measurement.",
-            ),
-            figure=figure(
-                [{**bars, "name": "importance", "marker": {"color": PALETTE[0]}}],
-                {"title": {"text": "parameter"}, "type": "category"},
-                axis("share of the importance"),
-                showlegend=False,
-            ),
-            name="search_importance",
-        )
-    return None
+    found = shown_study(runs)
+    importance = {} if found is None else found[1].get("importance") or {}
+    if found is None or not importance:
+        return None
+    names = list(importance)
+    bars = {"type": "bar", "x": names, "y": [importance[name] for name in names]}
+    return Section(
+        title=f"Search: importance of parameters in {found[1]['name']}",
+        sentences=(
+            "Share of each parameter in whether a trial was among the better ones "
+            "(PED-ANOVA over the done trials); a guide with few trials, not a measurement.",
+        ),
+        figure=figure(
+            [{**bars, "name": "importance", "marker": {"color": PALETTE[0]}}],
+            {"title": {"text": "parameter"}, "type": "category"},
+            axis("share of the importance"),
+            showlegend=False,
+        ),
+        name="search_importance",
+    )
+
+
+def shown_study(runs: Sequence[RunFacts]) -> tuple[Path, dict[str, Any], int] | None:
+    """Folder and record of the first study with done trials, and how many others have some."""
+    known = [(folder, record) for folder, record in studies(runs) if _done(record)]
+    return (*known[0], len(known) - 1) if known else None
+
+
+def _done(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [trial for trial in record["trials"] if trial["state"] == "done"]
 
 
 def studies(runs: Sequence[RunFacts]) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Iterator
@@ -25,6 +26,8 @@ def optuna_module() -> Any:
         ) from error
     # Its lines about studies and trials: ours say the same in the sweep's words.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # Of what we use, some is "experimental" in one version and not in another.
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     return optuna
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any, Mapping
 
+from gnnpack.experiments.job import PRUNED, write_whole
 from gnnpack.experiments.study_choices import make_pruner
 from gnnpack.experiments.study_storage import open_storage, optuna_module
 
@@ -40,6 +42,11 @@ class TrialReport:
             # Data bases and their drivers fail in many ways, and none is worth the run.
             log.warning("The study %s cannot be told of a validation: %s", self._name, error)
             return False
+
+    def write_stop(self, folder: Path, step: int, value: float) -> None:
+        """Leave in a run's folder that this study stopped it after validation ``step``."""
+        words = {"study": self._name, "pruner": self._pruner["name"]}
+        write_whole(folder / PRUNED, {"validation": step, "val_mae": value, **words})
 
     def _open(self) -> Any:
         optuna = optuna_module()

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 
 from gnnpack.experiments import key_press
-from gnnpack.experiments.find_runs import SWEEP
+from gnnpack.experiments.job import SWEEP
 from gnnpack.experiments.run_folder import RunFacts, read_json
 from gnnpack.experiments.runs_table import counts
 from gnnpack.experiments.watch_table import over, watch_view

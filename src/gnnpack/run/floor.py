@@ -37,10 +37,12 @@ def percent_of_floor(
 
     The products are those of `bench.work`, of real atoms; the training's rate is the median of its
     windows. The best rate is measured now, in the training's precision. None where the work is not
-    known: another model than SchNet, neighbours that are not compact pairs, no window, an IPU.
+    known: another model than SchNet, neighbours that are not compact pairs, no window, an IPU, or
+    frozen parameters (their gradients are left out).
     """
     rate = metered["molecules_per_second_median"]
     known = isinstance(model, SchNet) and model.neighbours == "cutoff"
+    known = known and all(parameter.requires_grad for parameter in model.parameters())
     if rate is None or not known or hasattr(trainer.strategy, "micro_batches"):
         return None
     # Imported here: the benchmark's room is no part of a run but for this.

@@ -47,9 +47,10 @@ class Meters:
             plan: of the training split.
         """
         execution: dict[str, Any] = getattr(trainer.strategy, "run_summary", {})
-        metered = self._metering.summary(execution.get("capture_seconds"))
+        metered = self._metering.summary()
+        captures = {"capture_seconds": self._metering.capture_seconds}
         metered["percent_of_floor"] = percent_of_floor(model, trainer, data, plan, metered)
-        return {**self.throughput.summary(), **execution, "metered": metered}
+        return {**self.throughput.summary(), **execution, **captures, "metered": metered}
 
     def __enter__(self) -> Meters:
         return self

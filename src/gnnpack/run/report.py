@@ -32,6 +32,8 @@ def write_record(
 ) -> None:
     """config.yaml, overrides.yaml, split.npz and run.json; a resumed run keeps its own.
 
+    The summary.json of a resumed run is removed: it tells of a shorter training.
+
     Args:
         begun: what run.json tells of the weights it began with; None or empty: random ones.
     """
@@ -43,6 +45,7 @@ def write_record(
     tracking.write_json(_record_file(run_dir, resumed=resumed), record)
     OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
     if resumed:
+        (run_dir / "summary.json").unlink(missing_ok=True)
         return
     OmegaConf.save(OmegaConf.create(list(overrides)), run_dir / "overrides.yaml")
     save_split(data.split, data.store.ids, str(run_dir / "split.npz"))

@@ -125,7 +125,7 @@ def energy_counters(device: Any, powercap: Path = POWERCAP) -> list[EnergyCounte
         found.append(RAPL(zones))
     if device.type == "cuda":
         index = 0 if device.index is None else device.index
-        gpu = nvml_counter(visible_device(index, os.environ.get("CUDA_VISIBLE_DEVICES")))
+        gpu = nvml_counter(device_uuid(index) or _number_or_uuid(index))
         found += [] if gpu is None else [gpu]
     return found
 
@@ -147,8 +147,10 @@ def rapl_zones(powercap: Path = POWERCAP) -> list[Path]:
     return [zone for zone in (*packages, *memory) if _read_number(zone / "energy_uj") is not None]
 
 
-def nvml_counter(device: int | str) -> NVML | None:
+def nvml_counter(device: int | str | None) -> NVML | None:
     """Of a GPU by number or UUID; None without pynvml, driver, such a GPU or a counter."""
+    if device is None:
+        return None
     try:
         import pynvml
 
@@ -164,6 +166,36 @@ def nvml_counter(device: int | str) -> NVML | None:
         return None
     name = name.decode() if isinstance(name, bytes) else name
     return NVML(name, lambda: int(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)))
+
+
+def device_uuid(index: int) -> str | None:
+    """NVML's name of the CUDA device that torch calls ``index``; None where torch cannot tell."""
+    import torch
+
+    try:
+        uuid = torch.cuda.get_device_properties(index).uuid
+    except (AttributeError, AssertionError, RuntimeError):  # older torch; no driver
+        return None
+    return str(uuid) if str(uuid).startswith("GPU-") else f"GPU-{uuid}"
+
+
+def _number_or_uuid(index: int) -> int | str | None:
+    """As the environment tells; None where CUDA may count the GPUs in another order than NVML."""
+    name = visible_device(index, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    ordered = os.environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
+    return name if isinstance(name, str) or ordered or _gpus_are_alike() else None
+
+
+def _gpus_are_alike() -> bool:
+    """Whether all GPUs of the machine have one name: only then their order is the bus's."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        handles = map(pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount()))
+        return len({pynvml.nvmlDeviceGetName(handle) for handle in handles}) == 1
+    except Exception:  # what pynvml raises is of its own types, and all mean the same
+        return False
 
 
 def visible_device(index: int, visible: str | None) -> int | str:

@@ -19,14 +19,15 @@ from gnnpack.tracking.metering import Metering
 
 LIVE_FILE = "live.json"
 SECONDS_BETWEEN_WRITES = 2.0
-LOSS, VAL_MAE = "train/loss", "val/mae"
+VAL_MAE = "val/mae"
 
 
 class Live(pl.Callback):
     """Keep ``<run_dir>/live.json`` up to date, at most every two seconds.
 
     ``phase`` is starting, training, validating, testing or done. The first process alone writes;
-    a disk that refuses is left in peace, since nothing of the result is at stake.
+    a disk that refuses is left in peace, since nothing of the result is at stake. The loss is the
+    module's ``latest_loss``, if it has one.
 
     Args:
         metering: knows the rate.
@@ -112,7 +113,9 @@ class Live(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note the error."""
-        self._note(trainer, VAL_MAE, self._val_mae)
+        metrics: Mapping[str, Any] = trainer.callback_metrics
+        if VAL_MAE in metrics:
+            self._val_mae.send_for(metrics[VAL_MAE])
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note where it ended."""
@@ -138,16 +141,15 @@ class Live(pl.Callback):
         self._write(self._seconds_left(trainer))
 
     def _look(self, trainer: pl.Trainer) -> None:
-        self._note(trainer, LOSS, self._loss)
+        # Not from Lightning's metrics: those of a progress bar it turns into numbers when it is
+        # asked for any, and waits for the device.
+        loss = getattr(trainer.lightning_module, "latest_loss", None)
+        if loss is not None:
+            self._loss.send_for(loss)
         epoch, most = trainer.current_epoch + 1, self._shown["max_epochs"]
         # Behind the last epoch Lightning counts on.
         self._shown["epoch"] = epoch if most is None else min(epoch, most)
         self._shown["updates"] = trainer.global_step
-
-    def _note(self, trainer: pl.Trainer, name: str, number: LateNumber) -> None:
-        metrics: Mapping[str, Any] = trainer.callback_metrics
-        if name in metrics:
-            number.send_for(metrics[name])
 
     def _seconds_left(self, trainer: pl.Trainer) -> float | None:
         """By the updates made so far, or by trainer.max_time where that ends first."""

@@ -29,8 +29,9 @@ SECONDS_BETWEEN_READINGS = 10.0
 class Metering(pl.Callback):
     """Measure training alone: validation is left out, and of rates the first host steps.
 
-    Nothing here waits for a device but where a validation begins or an epoch ends. Under several
-    ranks each measures itself; rates are those times the number of ranks.
+    Nothing here waits for a device but where a validation begins or an epoch ends, and behind the
+    first and the last of the first host steps if energy is told. Under several ranks each measures
+    itself; rates are those times the number of ranks.
 
     Args:
         skip_host_steps: the first of each process, in which caches are filled and kernels
@@ -54,8 +55,11 @@ class Metering(pl.Callback):
         self._compiling, self._clock = compiling, clock
         self._make_counters, self._make_marks = counters, marks
         self._run, self._early = Measured(), Measured()
-        self._totals, self._seconds, self._compiled = Counts(), 0.0, 0.0
+        self._totals, self._seconds = Counts(), 0.0
+        # Of earlier parts.
+        self._compiled = self._captured = 0.0
         # What follows is of this process.
+        self._strategy: Any = None
         self._device, self._ranks = torch.device("cpu"), 1
         self._pieces = Pieces(self._make_marks(self._device, clock))
         self._energy = EnergyTally([], 1)
@@ -72,12 +76,14 @@ class Metering(pl.Callback):
         rate = self._used.windows.latest_molecules_per_second
         return None if rate is None else rate * self._ranks
 
-    def summary(self, capture_seconds: float | None = None) -> dict[str, Any]:
-        """Figures of the run, resumed parts included; None = not measured.
+    @property
+    def capture_seconds(self) -> float | None:
+        """Spent on captures, in earlier parts too; None where nothing was ever captured."""
+        here = self._captured_here
+        return None if here is None and not self._captured else self._captured + (here or 0.0)
 
-        Args:
-            capture_seconds: spent on captures in the first steps, so not on compilation.
-        """
+    def summary(self) -> dict[str, Any]:
+        """Figures of the run, resumed parts included; None = not measured."""
         used, slots = self._used, self._totals.atom_slots
         joules = used.joules_per_molecule if self._energy.tells else None
         return {
@@ -88,7 +94,7 @@ class Metering(pl.Callback):
             "peak_device_bytes": peak_device_bytes(self._device),
             "energy_joules_per_molecule": joules,
             "energy_source": None if joules is None else self._energy.source,
-            "compile_seconds": self._compile_seconds(capture_seconds or 0.0),
+            "compile_seconds": self._compile_seconds(),
             "train_seconds": self._seconds if self._seconds > 0 else None,
         }
 
@@ -96,18 +102,27 @@ class Metering(pl.Callback):
     def _used(self) -> Measured:
         return self._early if self._run.is_empty else self._run
 
-    def _compile_seconds(self, captured: float = 0.0) -> float | None:
-        """Compiled before the first step, and what the first steps took beyond the usual."""
+    @property
+    def _captured_here(self) -> float | None:
+        told = getattr(self._strategy, "run_summary", {}).get("capture_seconds")
+        return None if told is None else float(told)
+
+    def _compile_seconds(self) -> float | None:
+        """Compiled before the first step, and what the first steps took beyond the usual.
+
+        Captures are made in the first steps and are no compilation.
+        """
         usual = self._used.steps.percentile(50)
         if usual is None:
             return None
         beyond = sum(max(0.0, seconds - usual) for seconds in self._first_steps)
-        return self._compiled + max(0.0, beyond - captured)
+        return self._compiled + max(0.0, beyond - (self._captured_here or 0.0))
 
     # --- Lightning's hooks ---
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin to count this process's host steps."""
+        self._strategy = trainer.strategy
         self._device, self._ranks = trainer.strategy.root_device, trainer.world_size
         self._pieces = Pieces(self._make_marks(self._device, self._clock))
         self._energy = EnergyTally(self._make_counters(self._device), trainer.num_devices)
@@ -148,7 +163,8 @@ class Metering(pl.Callback):
         if warm_up or now - self._cut_at >= LEAST_SECONDS:
             self._cut_at = now
             self._pieces.cut()
-            self._settle()
+            # Else what the device still has to do of the first steps would draw from the others.
+            self._settle(wait=warm_up and self._energy.tells)
         if warm_up or now - self._read_at >= SECONDS_BETWEEN_READINGS:
             self._read_energy(number, now)
 
@@ -188,6 +204,7 @@ class Metering(pl.Callback):
             "totals": list(self._totals),
             "train_seconds": self._seconds,
             "compile_seconds": self._compile_seconds() or 0.0,
+            "capture_seconds": self.capture_seconds or 0.0,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -197,6 +214,7 @@ class Metering(pl.Callback):
         self._totals = Counts(*state_dict["totals"])
         self._seconds = float(state_dict["train_seconds"])
         self._compiled = float(state_dict["compile_seconds"])
+        self._captured = float(state_dict.get("capture_seconds", 0.0))
 
     # --- stretches ---
 

@@ -91,10 +91,10 @@ class Pieces:
         """End a piece; the next one begins."""
         if not self._held or self._start is None:
             return
-        # Before the mark: when it is reached, the numbers have arrived.
+        # Before the mark: when it is reached, the numbers have arrived. The last step's own mark is
+        # an earlier one.
         counts = self._counter.take()
-        number, last = self._steps[-1]
-        end = last if number == self._number else self._mark()
+        end = self._mark()
         self._running.append(_Running(self._number, self._start, end, counts, self._steps))
         self._every = max(1, self._held // STEPS_TIMED)
         self._start, self._held = end, 0

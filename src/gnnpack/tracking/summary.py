@@ -161,14 +161,17 @@ def print_summary(
 def _metered_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     """Name and text of the figures that a user looks for, those that are known."""
     rows = []
+    # An emulator takes another time and other energy; the row above tells for what it stands.
+    emulated = " (emulated)" if summary.get("emulated") else ""
     if summary.get("molecules_per_second_median") is not None:
         low, high = (_count(summary[f"molecules_per_second_p{p}"]) for p in (10, 90))
         median = _count(summary["molecules_per_second_median"])
         windows = summary["num_windows"]
         name = f"molecules/s, median of {windows} window{'s' if windows > 1 else ''} (p10 - p90)"
+        name += emulated
         rows.append((name, f"{median} ({low} - {high})"))
     if summary.get("atoms_per_second_median") is not None:
-        rows.append(("atoms/s, median", _count(summary["atoms_per_second_median"])))
+        rows.append((f"atoms/s, median{emulated}", _count(summary["atoms_per_second_median"])))
     if summary.get("percent_of_floor") is not None:
         rows.append(("percent of floor", f"{summary['percent_of_floor']:.1f} %"))
     if summary.get("peak_host_bytes") is not None:
@@ -177,7 +180,7 @@ def _metered_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(("peak memory, device", f"{summary['peak_device_bytes'] / 1e9:.2f} GB"))
     if summary.get("energy_joules_per_molecule") is not None:
         joules = f"{summary['energy_joules_per_molecule']:.3g} J"
-        rows.append((f"energy a molecule ({summary['energy_source']})", joules))
+        rows.append((f"energy a molecule ({summary['energy_source']}){emulated}", joules))
     return rows
 
 

@@ -37,10 +37,11 @@ class TraceSteps(pl.Callback):
         self._file, self._skipped, self._traced = file, skipped, traced
         self._step, self._first, self._last = 0, 0, 0
         self._profile: Any = None
+        self._written = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Choose the steps."""
-        steps = _host_steps(trainer)
+        steps = _host_steps_left(trainer)
         self._step = 0
         self._first = int(min(self._skipped, max(0, steps - self._traced - 1)))
         self._last = int(min(self._first + 1 + self._traced, steps))
@@ -69,15 +70,23 @@ class TraceSteps(pl.Callback):
             self._stop()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write what there is of a run that ends earlier than planned."""
+        """Write what there is of a run that ends earlier than planned; say so if it is nothing."""
         if self._profile is not None:
             self._stop()
+        if trainer.is_global_zero and not self._written:
+            log.warning(
+                "trainer.profiler recorded nothing: the training ended after %s host steps, and "
+                "recording begins behind %s.",
+                self._step,
+                self._first,
+            )
 
     def _stop(self) -> None:
         profile, self._profile = self._profile, None
         profile.stop()
 
     def _write(self, profile: Any) -> None:
+        self._written = True
         steps = max(1, self._last - self._first - 1)
         if self._file.suffix == ".json":
             profile.export_chrome_trace(str(self._file))
@@ -90,6 +99,13 @@ class TraceSteps(pl.Callback):
         table = profile.key_averages().table(sort_by=key, row_limit=ROWS)
         self._file.write_text(f"{steps} host steps\n{table}\n", encoding="utf-8")
         log.info("profile of %d host steps: %s", steps, self._file)
+
+
+def _host_steps_left(trainer: pl.Trainer) -> float:
+    """From now on, 1 at least; infinity where there is no end. A resumed run has made some."""
+    # The number of the last one, from 0 in the first epoch on.
+    made = trainer.fit_loop.total_batch_idx + 1
+    return max(1.0, _host_steps(trainer) - made)
 
 
 def _host_steps(trainer: pl.Trainer) -> float:

@@ -19,8 +19,9 @@ from gnnpack.tracking.wandb_file import read_messages
 from gnnpack.tracking.wandb_join import joined
 from gnnpack.tracking.wandb_parts import MARK, LocalRun, has_ended
 
-# Takes a folder like offline-run-STARTED-ID and returns when the server has all of it.
-Uploader = Callable[[Path], None]
+# Takes a folder like offline-run-STARTED-ID and returns when the server has all of it. A process
+# that it starts keeps the descriptors open: it then holds the run's lock, also when left alone.
+Uploader = Callable[[Path, Sequence[int]], None]
 # (project, entity, run id) -> rows of history that the server has.
 RowCounter = Callable[[str, str, str], int]
 # Beside the parts: what was sent. W&B's own marks vanish with `wandb clean`.
@@ -66,11 +67,14 @@ def sync_runs(
         if goes_on(run, is_running):
             yield Outcome(run, "running")
             continue
-        with _alone(run) as mine:
+        with _alone(run) as held:
             # Another upload may have been at it meanwhile.
             if not any(part.waits for part in run.parts):
                 continue
-            yield _upload(run, upload, count_rows) if mine else Outcome(run, "busy")
+            if held is None:
+                yield Outcome(run, "busy")
+            else:
+                yield _upload(run, upload, count_rows, held)
 
 
 def goes_on(run: LocalRun, is_running: Callable[[Path], bool]) -> bool:
@@ -83,8 +87,8 @@ def goes_on(run: LocalRun, is_running: Callable[[Path], bool]) -> bool:
     return False
 
 
-def upload_by_wandb(folder: Path) -> None:
-    """Upload with W&B's own client, in a process of its own.
+def upload_by_wandb(folder: Path, keep_open: Sequence[int] = ()) -> None:
+    """Upload with W&B's own client, in a process of its own that holds ``keep_open`` as well.
 
     Raises:
         UploadError: it did not say that it had sent everything, or took over an hour.
@@ -103,6 +107,7 @@ def upload_by_wandb(folder: Path) -> None:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 timeout=UPLOAD_SECONDS,
+                pass_fds=tuple(keep_open),
                 check=False,
             )
         except subprocess.TimeoutExpired:
@@ -112,25 +117,27 @@ def upload_by_wandb(folder: Path) -> None:
         raise UploadError(_last_line(done.stdout.decode("utf-8", "replace")))
 
 
-def _upload(run: LocalRun, upload: Uploader, count_rows: RowCounter) -> Outcome:
+def _upload(
+    run: LocalRun, upload: Uploader, count_rows: RowCounter, held: Sequence[int]
+) -> Outcome:
     try:
         known = _sent(run).get(run.run_id)
-        if known is not None and time.time() - known["time"] < COUNT_SECONDS and not known["whole"]:
-            return Outcome(run, "busy", "its upload was interrupted just now; in half a minute")
+        if _too_soon(run, known):
+            return Outcome(run, "busy", "its upload was broken off just now; in half a minute")
         _refuse_gaps(run, known)
         there = 0
         if known is not None or not all(part.waits for part in run.parts):
             there = _count(run, count_rows)
-        _note(run, whole=False)
-        # W&B refuses the log of a killed run, whose last record is cut off; joined ones are whole.
-        if len(run.parts) == 1 and there == 0 and has_ended(run.parts[0]):
-            upload(run.parts[0].folder)
-        else:
-            with joined(run, there) as folder:
-                upload(folder)
+        with _noted(run):
+            # W&B refuses the log of a killed run, whose last record is cut off; joined ones are
+            # whole.
+            if len(run.parts) == 1 and there == 0 and has_ended(run.parts[0]):
+                upload(run.parts[0].folder, held)
+            else:
+                with joined(run, there) as folder:
+                    upload(folder, held)
     except (UploadError, ValueError, OSError) as error:
         return Outcome(run, "failed", str(error))
-    _note(run, whole=True)
     for part in run.parts:
         if part.offline:
             part.mark.touch()
@@ -155,10 +162,37 @@ def _refuse_gaps(run: LocalRun, known: dict[str, Any] | None) -> None:
         )
 
 
-def _note(run: LocalRun, *, whole: bool) -> None:
-    """Write down that the run is being sent, or was."""
+def _too_soon(run: LocalRun, known: dict[str, Any] | None) -> bool:
+    """Whether an upload was broken off so lately that the server may not have counted its rows."""
+    if known is None or known["whole"]:
+        return False
+    ended = known.get("ended")
+    if ended is None:
+        # It was killed; the client that it had started may have ended only now.
+        _write(run, {**known, "ended": time.time()})
+        return True
+    return bool(time.time() - ended < COUNT_SECONDS)
+
+
+@contextlib.contextmanager
+def _noted(run: LocalRun) -> Iterator[None]:
+    """Write down that the run is being sent, and at the end when, and whether all of it was."""
+    _note(run, whole=False, ended=None)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            _note(run, whole=False, ended=time.time())
+        raise
+    _note(run, whole=True, ended=time.time())
+
+
+def _note(run: LocalRun, *, whole: bool, ended: float | None) -> None:
     parts = [part.folder.name for part in run.parts]
-    entry = {"parts": parts, "whole": whole, "time": time.time()}
+    _write(run, {"parts": parts, "whole": whole, "ended": ended})
+
+
+def _write(run: LocalRun, entry: dict[str, Any]) -> None:
     write_json(_place(run), {**_sent(run), run.run_id: entry})
 
 
@@ -176,8 +210,8 @@ def _place(run: LocalRun) -> Path:
 
 
 @contextlib.contextmanager
-def _alone(run: LocalRun) -> Iterator[bool]:
-    """Whether no other process uploads this run; the lock dies with its process."""
+def _alone(run: LocalRun) -> Iterator[Sequence[int] | None]:
+    """The descriptors that hold the run's lock, until all who have them end; None = it is taken."""
     descriptor = os.open(run.parts[0].folder.parent / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         yield _locked(descriptor)
@@ -185,16 +219,16 @@ def _alone(run: LocalRun) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def _locked(descriptor: int) -> bool:
+def _locked(descriptor: int) -> Sequence[int] | None:
     try:
         import fcntl
 
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except ImportError:  # Windows
-        return True
+        return ()
     except BlockingIOError:
-        return False
-    return True
+        return None
+    return (descriptor,)
 
 
 def _last_line(text: str) -> str:

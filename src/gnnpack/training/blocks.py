@@ -71,11 +71,20 @@ def optimizer_over(
         make: parameters, or groups of them -> optimizer.
         body_lr: rate of all but the head over the optimizer's. Not 1: two groups, the head's
             first, so that the rate that is logged is the optimizer's own.
+
+    Raises:
+        ValueError: a rate of the body's own, and no head that is trained beside it.
     """
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     if body_lr == 1:
         return make(trained)
     head = {id(parameter) for parameter in head_of(model).parameters()}
+    if not any(id(parameter) in head for parameter in trained):
+        raise ValueError(
+            f"finetune.body_lr is {body_lr:g}, but finetune.freeze keeps the head as it is: there "
+            "is only the body to train. Leave finetune.body_lr=1 and give the body's rate as "
+            "optimizer.lr, or let the head be trained."
+        )
     parts = {
         1.0: [parameter for parameter in trained if id(parameter) in head],
         body_lr: [parameter for parameter in trained if id(parameter) not in head],

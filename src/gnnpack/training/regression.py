@@ -39,6 +39,8 @@ class MoleculeRegression(pl.LightningModule):
             ``requires_grad`` stay as they are.
 
     Attributes:
+        latest_loss: of the last update that was shown, 0-d, where it was computed; under several
+            ranks of this one's molecules. None before the first.
         test_values: after a test, the predictions and targets of all its molecules, (m,) each.
     """
 
@@ -65,6 +67,7 @@ class MoleculeRegression(pl.LightningModule):
         self._test_true = CatMetric()
         self.test_values: tuple[Tensor, Tensor] | None = None
         self._update_loss = torch.zeros(())
+        self.latest_loss: Tensor | None = None
         self._shown = 0.0
 
     def forward(self, batch: PackBatch) -> Tensor:
@@ -93,6 +96,8 @@ class MoleculeRegression(pl.LightningModule):
             return
         self._shown = time.monotonic()
         several = self.trainer.world_size > 1
+        # Those who look at it need not ask Lightning, which would wait for the device.
+        self.latest_loss = loss * self.trainer.world_size
         self.log("train/loss", loss, prog_bar=True, sync_dist=several, reduce_fx="sum")
         self.log("updates", float(self.trainer.global_step))
         self.log("learning_rate", optimizer.param_groups[0]["lr"])
@@ -117,7 +122,8 @@ class MoleculeRegression(pl.LightningModule):
         """Show the latest loss known; called in each training step."""
         # A tensor of the host: Lightning copies a plain number to the device, and waits for all
         # that is queued there.
-        self.log("train/loss", torch.tensor(loss), prog_bar=True, logger=False)
+        self.latest_loss = torch.tensor(loss)
+        self.log("train/loss", self.latest_loss, prog_bar=True, logger=False)
 
     def log_updates(
         self, losses: Sequence[float], rates: Sequence[float], first_update: int, epoch: int

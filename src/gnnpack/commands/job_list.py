@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 from hydra.core.config_loader import ConfigLoader
@@ -11,6 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gnnpack.commands.errors import EXPECTED, message
+from gnnpack.commands.resume import refuse_resume
 from gnnpack.commands.sweep_jobs import (
     Combination,
     combinations,
@@ -23,7 +26,7 @@ from gnnpack.experiments.job import Job
 
 
 @dataclass
-class Plan:
+class JobList:
     """What a sweep is going to do.
 
     Attributes:
@@ -64,7 +67,7 @@ class Composer:
         return composed, choices
 
 
-def plan_sweep(
+def list_jobs(
     name: str,
     params: Mapping[str, Any],
     variants: Mapping[str, Any],
@@ -72,33 +75,32 @@ def plan_sweep(
     compose: Composer,
     *,
     must_learn: bool,
-) -> Plan:
+) -> JobList:
     """Every variant with every combination of what is swept.
 
     Raises:
         ValueError: a job cannot be composed or run as it is; the job is named.
     """
-    plan = Plan()
+    made = JobList()
     listed = combinations(params, command_line, parser=compose.parser)
     differing = what_differs([one.values for one in listed])
-    wanted = list(_with_variants(listed, variants, compose, plan.told))
+    wanted = list(_with_variants(listed, variants, compose, made.told))
     first: dict[str, Job] = {}
     for variant, combination, overrides in wanted:
         swept = {key: combination.values[key] for key in differing}
         label = Job(name, "", 0, [], variant, swept).label or "the job"
-        config, choices = _composed(compose, overrides, label)
-        key = key_of(config)
+        config, choices, key = _composed(compose, overrides, label)
         if key in first:
-            plan.told.append(f"{label} is the same run as {first[key].label}; it is run once.")
+            made.told.append(f"{label} is the same run as {first[key].label}; it is run once.")
             continue
         first[key] = Job(
-            name, key, len(plan.jobs) + 1, overrides, variant, swept, must_learn, choices
+            name, key, len(made.jobs) + 1, overrides, variant, swept, must_learn, choices
         )
-        plan.jobs.append(first[key])
-        plan.configs.append(config)
-    if not plan.jobs:
-        raise ValueError(f"The sweep {name} has no jobs. {' '.join(plan.told)}")
-    return plan
+        made.jobs.append(first[key])
+        made.configs.append(config)
+    if not made.jobs:
+        raise ValueError(f"The sweep {name} has no jobs. {' '.join(made.told)}")
+    return made
 
 
 def _with_variants(
@@ -116,7 +118,9 @@ def _with_variants(
         for one in listed:
             chosen = one.overrides.get("accelerator")
             if chosen not in accelerators:
-                _, choices = _composed(compose, list(one.overrides.values()), f"the sweep, {name}")
+                _, choices, _ = _composed(
+                    compose, list(one.overrides.values()), f"the sweep, {name}"
+                )
                 accelerators[chosen] = choices["accelerator"]
             accelerator = accelerators[chosen]
             overrides = variant_overrides(variants, accelerator)[str(name)]
@@ -132,24 +136,54 @@ def _with_variants(
 
 def _composed(
     compose: Composer, overrides: Sequence[str], label: str
-) -> tuple[DictConfig, dict[str, str]]:
-    from gnnpack.run.config_check import check_config
-
+) -> tuple[DictConfig, dict[str, str], str]:
     try:
-        config, choices = compose(overrides)
-        if config.get("resume") is not None:
-            raise ValueError(
-                "resume= goes on with one run in its own folder and cannot be part of a multirun. "
-                "Leave out -m and sweeps=, and resume the runs one by one."
-            )
-        check_config(config)
+        config, choices = composed(compose, overrides)
+        return config, choices, key_of(config)
     except EXPECTED as error:
         raise ValueError(f"{label}: {message(error)}") from error
-    return config, choices
+
+
+def composed(compose: Composer, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
+    """The checked config of these overrides and the options of its groups.
+
+    Raises:
+        ValueError, or another of `EXPECTED`: it cannot run.
+    """
+    from gnnpack.run.config_check import check_config
+
+    config, options = compose(overrides)
+    refuse_resume(config)
+    check_config(config)
+    return config, options
 
 
 def key_of(config: DictConfig) -> str:
-    """The content key of a composed config."""
+    """The content key of a composed config.
+
+    Of ``checkpoint`` the file's content counts, not its path.
+
+    Raises:
+        ValueError: there is no such checkpoint.
+    """
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict), "a config is a mapping"
+    if plain.get("checkpoint") is not None:
+        plain["checkpoint"] = _content_of(Path(str(plain["checkpoint"])))
     return content_key({str(name): value for name, value in plain.items()})
+
+
+def _content_of(checkpoint: Path) -> str:
+    from gnnpack.run.beginning import checkpoint_file
+
+    file = checkpoint_file(checkpoint)
+    stat = file.stat()
+    return _checksum(str(file), stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=None)
+def _checksum(file: str, mtime_ns: int, size: int) -> str:
+    """SHA-256 of a file as it was at that time: many jobs begin with the same."""
+    from gnnpack.datasets import file_checksum
+
+    return f"sha256:{file_checksum(file)}"
