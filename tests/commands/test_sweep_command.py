@@ -25,7 +25,7 @@ from gnnpack.commands import train as train_module
 from gnnpack.commands.errors import message
 from gnnpack.commands.folders import conf_dir, parallel_jobs, register_resolvers
 from gnnpack.commands.job_list import Composer, key_of, list_jobs
-from gnnpack.commands.launchers import has_scheduler, is_pool, jobs_at_once
+from gnnpack.commands.launchers import has_scheduler, is_pool, jobs_at_once, lacking
 from gnnpack.commands.sweep_jobs import quoted
 from gnnpack.commands.sweep_task import SweepTask, command
 from gnnpack.commands.sweeper import SweepOfProcesses
@@ -268,6 +268,20 @@ def test_who_gives_devices_and_how_many_share_the_cores(monkeypatch):
     # Its jobs are processes of this machine, which it gives nothing of their own.
     assert told(f"{submitit}.LocalLauncher", cpus_per_task=None) == (False, False, 2)
     assert told(f"{submitit}.LocalLauncher", cpus_per_task=1) == (False, False, cores)
+
+
+@pytest.mark.parametrize(
+    "target, cure",
+    [
+        ("hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher", "gnnpack[ray]"),
+        ("hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher", "gnnpack[local]"),
+        ("hydra_plugins.mine.Launcher", "launcher=basic"),
+    ],
+)
+def test_a_launcher_that_lacks_a_package_says_what_to_install(target, cure):
+    refusal = lacking(OmegaConf.create({"_target_": target}), ImportError("No module named 'ray'"))
+    assert "No module named 'ray'" in str(refusal)
+    assert cure in str(refusal)
 
 
 LAUNCHERS = {

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from gnnpack.commands.errors import LAUNCHERS
 from gnnpack.commands.folders import conf_dir, parallel_jobs
 from gnnpack.experiments.devices import core_numbers
 
@@ -54,6 +55,18 @@ def hydra_flags(config: DictConfig) -> tuple[str, ...]:
     if config.hydra.job.config_name != CONFIG:
         words.append(f"--config-name={config.hydra.job.config_name}")
     return tuple(words)
+
+
+def lacking(launcher: DictConfig, error: ImportError) -> ValueError:
+    """What to install where a launcher is here and what it launches with is not."""
+    names = {name.split("_")[0]: option for name, option in LAUNCHERS.items()}
+    option = next((names[name] for name in names if name in _target(launcher)), None)
+    if option is None:
+        return ValueError(f"{error}. Use launcher=basic.")
+    return ValueError(
+        f"{error}, which launcher={option} needs. Run `pip install 'gnnpack[{option}]'`, or use "
+        "launcher=basic."
+    )
 
 
 def _target(launcher: DictConfig) -> str:

@@ -14,7 +14,13 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gnnpack.commands.job_list import Composer, JobList, list_jobs
-from gnnpack.commands.launchers import has_scheduler, hydra_flags, is_pool, jobs_at_once
+from gnnpack.commands.launchers import (
+    has_scheduler,
+    hydra_flags,
+    is_pool,
+    jobs_at_once,
+    lacking,
+)
 from gnnpack.commands.sweep_jobs import quoted
 from gnnpack.commands.sweep_task import SweepTask, command
 from gnnpack.experiments.go_ahead import go_ahead, go_ahead_file
@@ -129,7 +135,10 @@ class SweepOfProcesses(Sweeper):
         )
         waits = is_pool(self.config.hydra.launcher)
         with go_ahead(go_ahead_file(folder)) if waits else contextlib.nullcontext():
-            launcher.launch([launched(folder, job) for job in jobs], initial_job_idx=0)
+            try:
+                launcher.launch([launched(folder, job) for job in jobs], initial_job_idx=0)
+            except ImportError as error:
+                raise lacking(self.config.hydra.launcher, error) from error
 
 
 def launched(folder: Path, job: Job) -> list[str]:
