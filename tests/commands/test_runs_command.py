@@ -106,7 +106,7 @@ def test_runs_are_filtered_sorted_and_limited(runs, mixed):
     for line, rate in zip(lines[2:], rates):
         assert f" {rate:,.0f} " in line
     assert runs("--filter", "packer=optimal", "--failed") == [
-        "None of the 8 runs is one of those; leave out a filter."
+        "None of the 8 runs is such a one (--failed, --state, --filter)."
     ]
 
 

@@ -121,7 +121,7 @@ def console() -> Console:
 
 def _none(found: Sequence[RunFacts], paths: Sequence[Path]) -> str:
     if found:
-        return f"None of the {len(found):,} runs is one of those; leave out a filter."
+        return f"None of the {len(found):,} runs is such a one (--failed, --state, --filter)."
     where = " or ".join(str(path) for path in paths) or f"{OUTPUTS}/ (there is none here)"
     return f"No runs in {where}. `python train.py` makes one; give the folder that holds yours."
 
