@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from tests.run.conftest import SMALL
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
-    """An empty working folder without data."""
+def folder(tmp_path, tmp_path_factory, monkeypatch) -> Path:
+    """An empty working folder without data, and devices that no other sweep of this user holds."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("devices")))
+    monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GNNPACK_DATA", raising=False)
     return tmp_path

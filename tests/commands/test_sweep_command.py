@@ -391,10 +391,15 @@ main()
 """
 
 
-@pytest.mark.parametrize("whom", ["the sweep alone", "all in the terminal"])
-def test_ctrl_c_with_parallel_jobs_ends_them_tidily(folder, monkeypatch, whom):
+@pytest.mark.parametrize(
+    "whom, at_once",
+    # joblib runs jobs that come one at a time in the sweep's own process.
+    [("the sweep alone", 2), ("all in the terminal", 2), ("all in the terminal", 1)],
+)
+def test_ctrl_c_with_launcher_local_ends_jobs_tidily(folder, monkeypatch, whom, at_once):
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
-    words = ["train", "-m", *SMALL, "launcher=local", "hydra.launcher.n_jobs=2", "seed=0,1,2"]
+    number = f"hydra.launcher.n_jobs={at_once}"
+    words = ["train", "-m", *SMALL, "launcher=local", number, "seed=0,1,2"]
     process = subprocess.Popen(
         [sys.executable, "-c", SWEEP_OF_STAND_INS, *words],
         cwd=folder,
@@ -407,7 +412,7 @@ def test_ctrl_c_with_parallel_jobs_ends_them_tidily(folder, monkeypatch, whom):
     )
     sweep = folder / "outputs" / "sweeps" / "seed"
     try:
-        wait_for(lambda: len(list(sweep.glob("*/updates.txt"))) == 2)
+        wait_for(lambda: len(list(sweep.glob("*/updates.txt"))) == at_once)
         if whom == "the sweep alone":
             process.send_signal(signal.SIGINT)
         else:
@@ -416,7 +421,8 @@ def test_ctrl_c_with_parallel_jobs_ends_them_tidily(folder, monkeypatch, whom):
     finally:
         process.kill()
     facts = jobs_of(sweep)
-    assert sorted(one.state for one in facts) == ["missing", "unfinished", "unfinished"], said
+    states = ["missing"] * (3 - at_once) + ["unfinished"] * at_once
+    assert sorted(one.state for one in facts) == states, said
     assert process.returncode == 130
     for one in facts:
         if one.state == "unfinished":
@@ -424,8 +430,9 @@ def test_ctrl_c_with_parallel_jobs_ends_them_tidily(folder, monkeypatch, whom):
             assert "KeyboardInterrupt" in (one.folder / "output.log").read_text()
             with pytest.raises(ProcessLookupError):
                 os.kill(one.status["pid"], 0)
-    assert said.count("interrupted; the next start goes on with it") == 2
-    assert "1 missing, 2 unfinished. The same command runs the 3 left." in said
+    assert said.count("interrupted; the next start goes on with it") == at_once
+    told = f"{3 - at_once} missing, {at_once} unfinished. The same command runs the 3 left."
+    assert told in said
     assert not list(sweep.glob(".go_ahead*"))
 
 
@@ -498,12 +505,19 @@ def test_parallel_jobs_never_share_a_gpu(train, folder, stand_ins, monkeypatch, 
     shared.mkdir()
     stand_ins("updates=4", "seconds=0.05", f"shared={shared}")
     monkeypatch.setenv("GNNPACK_FAKE_GPUS", "2")
-    monkeypatch.setenv("TMPDIR", str(folder))
     train("-m", "accelerator=gpu", "launcher=local", "hydra.launcher.n_jobs=3", "seed=0,1,2,3")
     facts = jobs_of(folder / "outputs" / "sweeps" / "seed")
     assert [one.state for one in facts] == ["done"] * 4
     assert {one.status["device"] for one in facts} == {"cuda:0", "cuda:1"}
     assert not (shared / CLASH).exists()
+
+
+def test_on_one_gpu_jobs_run_one_after_another(train, folder, stand_ins, monkeypatch):
+    stand_ins("updates=2")
+    monkeypatch.setenv("GNNPACK_FAKE_GPUS", "1")
+    train("-m", "accelerator=gpu", "launcher=local", "seed=0,1")
+    facts = jobs_of(folder / "outputs" / "sweeps" / "seed")
+    assert [(one.state, one.status["device"]) for one in facts] == [("done", "cuda:0")] * 2
 
 
 def test_a_config_that_changed_since_the_sweep_began_is_refused(compose, monkeypatch):

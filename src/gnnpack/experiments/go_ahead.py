@@ -74,16 +74,21 @@ def take_away(file: Path) -> None:
 
 
 @contextlib.contextmanager
-def under(file: str | None) -> Iterator[None]:
+def under(file: str | None, made_by: int | None = None) -> Iterator[None]:
     """In a worker: what is done here is waited for. None: nobody waits.
+
+    Args:
+        made_by: process id of the sweep. Its own main thread, where joblib runs a job when there is
+            one at a time, is interrupted itself and need not be waited for.
 
     Raises:
         KeyboardInterrupt: the file is gone.
     """
-    if file is None:
+    is_main = _is_main_thread()
+    if file is None or (is_main and made_by == os.getpid()):
         yield
         return
-    if _is_main_thread():
+    if is_main:
         # In a terminal it goes to the workers too; a handler, since jobs would inherit SIG_IGN.
         signal.signal(signal.SIGINT, lambda number, frame: None)
     descriptor = share_lock(Path(file))

@@ -63,7 +63,7 @@ def run_job(
         KeyboardInterrupt: the user wants the sweep to end.
         OSError, ValueError: the job's own files cannot be read or written.
     """
-    with under(start.go_ahead):
+    with under(start.go_ahead, start.started_by):
         _run_job(folder, start, command, device, writes_summary)
 
 

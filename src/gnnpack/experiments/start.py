@@ -20,7 +20,7 @@ class Start:
         redo: jobs that were done before ``started`` begin anew.
         max_failures: no job begins after so many of this start failed; None = no limit.
         keys: of the jobs whose failures count for ``max_failures``.
-        started_by: process id of the sweep, where it is the parent of those that run its jobs.
+        started_by: process id of the sweep, where it or children of it run its jobs.
         go_ahead: a file, where there is one, that is there until Ctrl-C of that parent.
         flags: Hydra's own, which every job's command line ends with.
         environment: what a job's process is told beside what every one is.
@@ -43,8 +43,9 @@ class Start:
         """In a process that runs jobs: the signal by which they must end; None = they go on."""
         if self.go_ahead is not None and is_taken_away(self.go_ahead):
             return signal.SIGINT
-        # The sweep was killed, and its workers were not.
-        return None if self.started_by in (None, os.getppid()) else signal.SIGTERM
+        # Else the sweep was killed, and its workers were not.
+        goes_on = self.started_by in (None, os.getpid(), os.getppid())
+        return None if goes_on else signal.SIGTERM
 
     def is_over(self) -> bool:
         """In a process that runs jobs: whether the sweep has been killed or interrupted."""
