@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_values import make_batch, make_model
+from tests.models.cuda_values.test_values import make_batch, make_model
 
 from gnnpack.training import freeze_blocks
 
