@@ -22,10 +22,10 @@ def group_labels(runs: Sequence[RunFacts], configs: Sequence[Mapping[str, str]])
         configs: their flat configs without the seed; empty where a run left none.
     """
     by_sweep = _sweep_labels(runs)
-    told = [label for label in by_sweep if label]
+    told = [tuple(parts) for parts in by_sweep if parts]
     # A job that never began has no description: its name is that of its folder.
     if len(set(told)) == len(told) and all(s or not c for s, c in zip(by_sweep, configs)):
-        return unique([shortened(s or run.name) for s, run in zip(by_sweep, runs)])
+        return unique(fitting([s or [run.name] for s, run in zip(by_sweep, runs)]))
     known = [config for config in configs if config]
     names = telling(known, differing(known))
     short = short_names(names)
@@ -36,11 +36,11 @@ def group_labels(runs: Sequence[RunFacts], configs: Sequence[Mapping[str, str]])
             said = [config[name] for name in ("dataset", "packer", "model") if name in config]
         if len({run.sweep for run in runs}) > 1 and run.sweep:
             said = [run.sweep, *said]
-        labels.append(shortened(", ".join(said) or run.name))
-    return unique(labels)
+        labels.append(said or [run.name])
+    return unique(fitting(labels))
 
 
-def _sweep_labels(runs: Sequence[RunFacts]) -> list[str]:
+def _sweep_labels(runs: Sequence[RunFacts]) -> list[list[str]]:
     sweeps = {run.sweep for run in runs}
     keys = list(dict.fromkeys(key for run in runs for key in run.swept))
     short = short_names(keys)
@@ -48,8 +48,23 @@ def _sweep_labels(runs: Sequence[RunFacts]) -> list[str]:
     for run in runs:
         said = [f"{short[k]}={value}" for k, value in run.swept.items() if k != SEED]
         parts = [run.sweep if len(sweeps) > 1 else None, run.variant, *said]
-        labels.append(", ".join(part for part in parts if part))
+        labels.append([part for part in parts if part])
     return labels
+
+
+def fitting(labels: Sequence[Sequence[str]]) -> list[str]:
+    """Labels from their parts, shortened; where that makes several alike, values without keys.
+
+    >>> fitting([["paper_model_size", "hidden_channels=64", "num_interactions=2"],
+    ...          ["paper_model_size", "hidden_channels=128", "num_interactions=2"]])
+    ['paper_model_size, 64, 2', 'paper_model_size, 128, 2']
+    """
+    whole = [", ".join(parts) for parts in labels]
+    short = [shortened(label) for label in whole]
+    if len(set(short)) == len(set(whole)):
+        return short
+    values = [[part.partition("=")[2] or part for part in parts] for parts in labels]
+    return [shortened(", ".join(parts)) for parts in values]
 
 
 def shortened(label: str, longest: int = LONGEST_LABEL) -> str:
