@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from gnnpack.batching import PackBatch, PackSource, assemble
 from gnnpack.packing import (
@@ -21,6 +24,11 @@ from gnnpack.packing import (
     tuple_packing,
 )
 
+# The same examples in every run, however slow the machine; `pytest --hypothesis-profile=default`
+# draws others.
+settings.register_profile("gnnpack", derandomize=True, deadline=None)
+settings.load_profile("gnnpack")
+
 PACKERS = [
     one_per_pack,
     next_fit,
@@ -33,6 +41,11 @@ PACKERS = [
     optimal,
     random_exact,
 ]
+
+
+def named(value: object) -> str:
+    """A parameter's name in a test's id: the same in every process."""
+    return re.sub(r" at 0x\w+", "", str(value))
 
 
 def make_source(num_molecules: int = 40, seed: int = 0, largest: int = 14) -> PackSource:

@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from recorded_graph import RecordedCapture
+from tests.conftest import named
 from tiny_training import UPDATES_PER_EPOCH, TinyModel, assert_same_run, make_data, train
 
 from gnnpack.accelerators import CUDAGraphStrategy
@@ -67,7 +68,7 @@ def test_replays_equal_plain_lightning(tmp_path, iterations, place):
         {"max_steps": 22},
         {"optimizer": partial(torch.optim.SGD, lr=1e-2, momentum=0.9, fused=True)},
     ],
-    ids=str,
+    ids=named,
 )
 def test_settings_mean_the_same_in_a_graph(tmp_path, options):
     options = {"optimizer": FUSED, **options}

@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 from ipu_training import ADAMW, QUIET, cpu, emulated, make_data, make_module, train
 from pytorch_lightning.callbacks import ModelCheckpoint
+from tests.conftest import named
 from torch.testing import assert_close
 
 from gnnpack.accelerators import (
@@ -53,7 +54,7 @@ POPTORCH = load_poptorch(True)
         ({"loss_scaling": 0, "precision": "float16"}, "loss_scaling is 0"),
         ({"connection": "never"}, "set executable_cache"),
     ],
-    ids=str,
+    ids=named,
 )
 def test_wrong_settings_are_refused_by_name(settings, words):
     with pytest.raises(ValueError, match=words):
@@ -281,7 +282,7 @@ def test_offline_nothing_is_run(tmp_path, setting):
         ({}, {"optimizer": partial(torch.optim.Adagrad, lr=1.0)}, "no counterpart"),
         ({"micro_batch": 2}, {}, r"batch_size is 24 and accelerator\.micro_batch is 2"),
     ],
-    ids=str,
+    ids=named,
 )
 def test_what_an_ipu_cannot_do_is_refused(tmp_path, settings, options, words):
     with pytest.raises(ValueError, match=words):

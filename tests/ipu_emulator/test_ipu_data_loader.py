@@ -298,7 +298,7 @@ def test_batches_are_made_ahead_up_to_the_ring_and_no_further():
     loader = whole_batches(items, buffer_size=3)
     next(iter(loader))
     # 3 in the ring and 1 in the worker's hand.
-    deadline = time.monotonic() + 5.0
+    deadline = time.monotonic() + 30.0
     while int(items.made) < 4 and time.monotonic() < deadline:
         time.sleep(0.001)
     time.sleep(0.02)

@@ -11,6 +11,11 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
+
+from gnnpack.kernels import Stencil, atom_values, compiled, has_numba, network, threads
+from gnnpack.kernels.cpu_bf16_reference import rounded_linear
+from gnnpack.models import SchNet, schnet
 from tests.conftest import batch_of, make_source
 from tests.kernels.test_network import (
     NAN,
@@ -23,11 +28,6 @@ from tests.kernels.test_network import (
     names_of,
     results,
 )
-from torch import Tensor
-
-from gnnpack.kernels import Stencil, atom_values, compiled, has_numba, network, threads
-from gnnpack.kernels.cpu_bf16_reference import rounded_linear
-from gnnpack.models import SchNet, schnet
 
 if has_numba():
     from gnnpack.kernels import cpu_bf16, cpu_bf16_products, cpu_products

@@ -6,7 +6,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import batch_of, make_source
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -18,6 +17,7 @@ from gnnpack.kernels import (
     make_stencil,
     num_knots_for,
 )
+from tests.conftest import batch_of, make_source
 
 ORDERS = sorted(ROWS)
 num_knots = st.integers(2, 300)

@@ -8,10 +8,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import PACKERS, batch_of, make_source
 from torch.testing import assert_close
 
 from gnnpack.kernels import Pairs, continuous_filter_convolution, dense_neighbours, find_pairs
+from tests.conftest import PACKERS, batch_of, make_source
 
 
 def pairs_by_hand(batch, cutoff: float) -> set[tuple[int, int]]:

@@ -6,7 +6,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import batch_of, in_double, make_source
 from torch.testing import assert_close
 
 from gnnpack.kernels import (
@@ -19,6 +18,7 @@ from gnnpack.kernels import (
     stable_softplus,
     static_graph,
 )
+from tests.conftest import batch_of, in_double, make_source
 
 CUTOFF = 2.5
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import PACKERS, batch_of, make_source
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -20,6 +19,7 @@ from gnnpack.kernels import (
     tabulated_convolution,
     threads,
 )
+from tests.conftest import PACKERS, batch_of, make_source
 
 CUTOFF = 3.0
 ORDERS = sorted(ROWS)

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from tests.conftest import batch_of, make_source
 
 from gnnpack.models import SchNet, cuda_path
+from tests.conftest import batch_of, make_source
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

@@ -9,13 +9,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import PACKERS, batch_of, in_double, make_source
 from torch.testing import assert_close
 
 from gnnpack.kernels import ROWS
 from gnnpack.models import Readout, SchNet, Tabulated, schnet_from_pyg, schnet_to_pyg
 from gnnpack.models.filters import FilterGrid, filter_choice, filter_error
 from gnnpack.models.layers import Gaussians, Interaction, envelope
+from tests.conftest import PACKERS, batch_of, in_double, make_source
 
 ORDERS = sorted(ROWS)
 

@@ -7,11 +7,11 @@ import importlib.util
 import numpy as np
 import pytest
 import torch
-from tests.conftest import batch_of, make_source
 from torch.testing import assert_close
 
 from gnnpack.batching import PackSource
 from gnnpack.models import SchNet, schnet_from_pyg, schnet_to_pyg
+from tests.conftest import batch_of, make_source
 
 pyg = pytest.importorskip("torch_geometric.nn")
 

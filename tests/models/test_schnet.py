@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.conftest import PACKERS, batch_of, in_double, make_source
 from torch.testing import assert_close
 
 from gnnpack.batching import assemble
 from gnnpack.models import Readout, SchNet, Tabulated
 from gnnpack.objective import MAE, MSE
 from gnnpack.packing import PackShape, one_per_pack
+from tests.conftest import PACKERS, batch_of, in_double, make_source
 
 TABULATED = Tabulated(num_knots=30)
 FORMS = [

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.kernels.cuda.values import conftest as kernels
 from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode
 
 from gnnpack.models import SchNet, cuda_path
+from tests.kernels.cuda.values import conftest as kernels
 
 collect_ignore_glob = getattr(kernels, "collect_ignore_glob", [])
 device = kernels.device

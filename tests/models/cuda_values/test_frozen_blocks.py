@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.models.cuda_values.test_values import make_batch, make_model
 
 from gnnpack.training import freeze_blocks
+from tests.models.cuda_values.test_values import make_batch, make_model
 
 
 @pytest.mark.parametrize(

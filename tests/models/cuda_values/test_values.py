@@ -6,12 +6,12 @@ from functools import partial
 
 import pytest
 import torch
-from tests.conftest import batch_of, make_source
-from tests.kernels.cuda.values.dense_reference import relative
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gnnpack.batching import PackBatch
 from gnnpack.models import Readout, SchNet, Tabulated
+from tests.conftest import batch_of, make_source
+from tests.kernels.cuda.values.dense_reference import relative
 
 CUTOFF = 3.0
 # They wait for the device, or give shapes that depend on values.
@@ -182,9 +182,8 @@ def test_whole_steps_replay_it(place, device, as_on_a_gpu, tmp_path, monkeypatch
     """Replayed by the emulation's rules, the path gives plain Lightning's weights bit for bit."""
     if device.type != "cpu":
         pytest.skip("the emulation is of the CPU; a GPU's own graphs: make bench-gpu")
-    from tests.accelerators import recorded_graph, tiny_training
-
     from gnnpack.accelerators import CUDAGraphStrategy
+    from tests.accelerators import recorded_graph, tiny_training
 
     def small() -> SchNet:
         torch.manual_seed(7)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+
+from gnnpack.kernels import find_pairs
+from gnnpack.kernels.cuda import convolve, empty_rows, launch, molecule_ranges
+from gnnpack.kernels.filter_table import make_stencil
+from gnnpack.kernels.tabulated import tabulated_convolution
 from tests.kernels.cuda.values.dense_reference import (
     CUTOFF,
     convolve_dense,
@@ -11,11 +16,6 @@ from tests.kernels.cuda.values.dense_reference import (
     relative,
     smooth_table,
 )
-
-from gnnpack.kernels import find_pairs
-from gnnpack.kernels.cuda import convolve, empty_rows, launch, molecule_ranges
-from gnnpack.kernels.filter_table import make_stencil
-from gnnpack.kernels.tabulated import tabulated_convolution
 
 SIZES = (4, 3, 1), (9,), (), (2, 7)
 NUM_SLOTS = 9

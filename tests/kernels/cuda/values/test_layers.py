@@ -7,10 +7,10 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.kernels.cuda.values.dense_reference import packs, relative
 from torch import nn
 
 from gnnpack.kernels.cuda import embed, shifted_softplus, sum_molecules, tail
+from tests.kernels.cuda.values.dense_reference import packs, relative
 
 
 @pytest.fixture(params=["highest", "high"])

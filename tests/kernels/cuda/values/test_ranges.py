@@ -6,9 +6,9 @@ import math
 
 import pytest
 import torch
-from tests.kernels.cuda.values.dense_reference import CUTOFF, packs
 
 from gnnpack.kernels.cuda import convolve, molecule_ranges
+from tests.kernels.cuda.values.dense_reference import CUTOFF, packs
 
 KNOTS = 13
 # Molecules of one atom, a full pack, an empty pack.
