@@ -221,6 +221,7 @@ def test_another_target_is_told(tuned, finished, tmp_path, caplog):
         (["finetune.body_lr=0"], r"finetune\.body_lr is 0"),
         (["finetune.body_lr=fast"], r"finetune\.body_lr is 'fast'"),
         (["finetune.from_scratch=1"], "use true or false"),
+        (["finetune.head=new", "finetune.freeze=head"], r"freeze is \[head\]: the head .*random"),
         (["finetune.from_scratch=true", "finetune.freeze=0"], r"freeze is \[0\]: those .*random"),
     ],
 )

@@ -48,6 +48,11 @@ class FineTuning:
                 f"finetune.from_scratch is true and finetune.freeze is {_shown(self.freeze)}: "
                 "those blocks would stay random. Leave out one of the two."
             )
+        if self.head == "new" and "head" in self.freeze:
+            raise ValueError(
+                f"finetune.head is new and finetune.freeze is {_shown(self.freeze)}: the head would "
+                "stay random. Leave out one of the two."
+            )
 
     @classmethod
     def of(cls, cfg: DictConfig) -> FineTuning:
