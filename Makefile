@@ -12,7 +12,7 @@ IPU_VENV := .venv-ipu
 IPU_STAMP := $(IPU_VENV)/.ready$(if $(POPLAR_SDK),-poptorch)
 # The rooms an IPU run passes through, and the runs themselves.
 IPU_TESTS := $(wildcard $(addprefix tests/,packing store batching datasets kernels objective models \
-	training accelerators ipu_emulator run test_rooms.py))
+	training accelerators ipu_emulator run experiments tracking/test_progress.py test_rooms.py))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train test test-all lint types bench bench-packers bench-gpu setup-ipu test-ipu-env clean

@@ -107,7 +107,7 @@ def test_other_checkpoints_are_refused(trained, folder):
     with pytest.raises(ValueError, match="another program"):
         evaluate_checkpoint(folder / "foreign.ckpt")
     (folder / "cut.ckpt").write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(ValueError, match="cannot be read as a checkpoint"):
+    with pytest.raises(ValueError, match="no checkpoint, or a damaged one"):
         evaluate_checkpoint(folder / "cut.ckpt")
     other = load_checkpoint(path)
     other["gnnpack"]["config"]["model"]["hidden_channels"] = 10

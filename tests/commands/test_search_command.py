@@ -222,6 +222,14 @@ def test_a_slower_worker_leaves_no_older_sweep_json(folder, monkeypatch):
     assert json.loads((sweep / "sweep.json").read_text())["jobs"] == ["one", "two"]
 
 
+def test_with_one_job_at_a_time_workers_take_turns(search, folder, capsys):
+    lines = ["launcher=local", "hydra.launcher.n_jobs=1", "hydra.sweeper.workers=2"]
+    assert search(*lines, "hydra.sweeper.num_trials=2") == 0
+    told = "workers=2, of which hydra.launcher.n_jobs=1 run at once"
+    assert told in capsys.readouterr().out
+    assert [trial["state"] for trial in record(folder)["trials"]] == ["done"] * 2
+
+
 @pytest.mark.slow
 def test_workers_run_at_once_and_none_runs_another_s_trial(search, folder, capsys):
     lines = ["launcher=local", "hydra.launcher.n_jobs=2", "hydra.sweeper.workers=2"]
@@ -267,6 +275,7 @@ def test_ranges_on_the_command_line():
         "d=choice(x,y)",
         "e=1,2",
         "f=int(interval(2,9))",
+        "+g=1,2",
     ]
     base, found = read_arguments(space, line, parser=parser)
     assert base == ["sweeps=x", "lr=0.001"]
@@ -278,7 +287,10 @@ def test_ranges_on_the_command_line():
         "d": Choices(("x", "y")),
         "e": Choices(("1", "2")),
         "f": Range(2, 9),
+        "+g": Choices(("1", "2")),
     }
+    assert read_arguments(found, ["+g=3"], parser=parser).base == ["+g=3"]
+    assert "+g" not in read_arguments(found, ["+g=3"], parser=parser).space
     assert [key for key, entry in found.items() if isinstance(entry, Range) and entry.whole] == [
         "width",
         "c",

@@ -394,7 +394,11 @@ main()
 @pytest.mark.parametrize(
     "whom, at_once",
     # joblib runs jobs that come one at a time in the sweep's own process.
-    [("the sweep alone", 2), ("all in the terminal", 2), ("all in the terminal", 1)],
+    [
+        ("the sweep alone", 2),
+        ("all in the terminal", 2),
+        pytest.param("all in the terminal", 1, marks=pytest.mark.slow),
+    ],
 )
 def test_ctrl_c_with_launcher_local_ends_jobs_tidily(folder, monkeypatch, whom, at_once):
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)

@@ -169,11 +169,43 @@ def test_a_job_that_is_refused_is_told_in_the_sweeps_table(train, folder, capfd)
     assert json.loads(state.read_text())["state"] == "failed"
 
 
-def test_a_refused_run_leaves_a_folder_that_it_was_given(train, folder):
+@pytest.mark.parametrize(
+    "own, refused",
+    [
+        ("outputs/with space", "shape.num_atoms=4"),
+        ("outputs/${hydra.job.name}", "shape.num_atoms=4"),
+        # Told when Lightning asks for the loaders.
+        ("outputs/mine", "loader.memory_share=2"),
+    ],
+)
+def test_a_refused_run_leaves_no_folder_of_one_s_own(train, folder, own, refused):
+    (folder / "outputs").mkdir()
+    with pytest.raises(SystemExit):
+        train(refused, "logger=wandb", f"hydra.run.dir='{own}'")
+    assert list((folder / "outputs").iterdir()) == []
+
+
+def test_a_refused_run_leaves_a_folder_that_was_there(train, folder):
     (folder / "mine").mkdir()
     with pytest.raises(SystemExit):
         train("shape.num_atoms=4", "hydra.run.dir=mine")
-    assert (folder / "mine" / "train.log").is_file()
+    assert list((folder / "mine").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["train.log", "notes.txt"])
+def test_a_refused_run_leaves_what_was_in_its_folder(train, folder, name):
+    (folder / "mine").mkdir()
+    (folder / "mine" / name).write_text("before\n")
+    with pytest.raises(SystemExit):
+        train("shape.num_atoms=4", "hydra.run.dir=mine")
+    assert (folder / "mine" / name).read_text().startswith("before\n")
+
+
+def test_a_refused_resume_leaves_its_folder(train, gnnpack, trained):
+    before = sorted(trained.rglob("*"))
+    with pytest.raises(SystemExit, match="planned for"):
+        gnnpack("train", f"resume={trained}", "trainer.max_epochs=9")
+    assert sorted(trained.rglob("*")) == before
 
 
 @pytest.mark.parametrize("name", ["metrics.csv", "checkpoints", ".hydra"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Sequence
 
@@ -14,8 +15,12 @@ from gnnpack.commands import wandb as command
 from gnnpack.commands.folders import conf_dir, register_resolvers
 from gnnpack.commands.variant import expand_variant, read_sweep
 from gnnpack.commands.wandb_sweeps import definition
+from gnnpack.experiments.find_runs import find_runs
+from gnnpack.experiments.packer_question import packer_question
+from gnnpack.experiments.paper_ablation import paper_ablation
 from gnnpack.tracking.wandb_file import write_records
 from gnnpack.tracking.wandb_sync import UploadError
+from tests.run.conftest import SMALL
 
 ROOT = Path(__file__).resolve().parents[2]
 SWEEPS = sorted(ROOT.glob("sweeps/*.yaml"))
@@ -152,7 +157,10 @@ def test_wandb_definitions_are_no_sweeps_of_ours(folder):
 def test_a_variant_is_a_run_of_its_own(folder):
     line = expand_variant(["sweeps=paper_ablation", "variant=packing"])
     variants = read_sweep("paper_ablation")["hydra"]["sweeper"]["variants"]
-    assert line == [*variants["packing"]["cpu"], "sweeps=paper_ablation", "hydra.mode=RUN"]
+    one_run = ["sweeps=paper_ablation", "hydra.mode=RUN"]
+    assert line[:-1] == [*variants["packing"]["cpu"], *one_run]
+    # A process of another rank begins with the same words.
+    assert expand_variant(line) == line
     other = expand_variant(
         ["variant=packing", "accelerator=gpu", "sweeps=paper_ablation", "packer=optimal"]
     )
@@ -174,6 +182,20 @@ def test_a_variant_is_a_run_of_its_own(folder):
 def test_a_variant_that_is_not_there(folder, line, message):
     with pytest.raises(ValueError, match=message):
         expand_variant(line)
+
+
+def test_the_report_finds_the_variants_that_agents_ran(gnnpack, folder):
+    """Started with the words of the generated sweep's command, but for W&B itself."""
+    words = ["sweeps=paper_ablation", "hydra.mode=RUN", "dataset=synthetic", *SMALL]
+    for name in ("padding", "packing"):
+        gnnpack("train", *words, "trainer.max_epochs=1", f"variant={name}")
+    runs = find_runs([folder / "outputs"])
+    assert sorted(run.variant or "" for run in runs) == ["packing", "padding"]
+    assert all(list(run.typed)[-1] == f"variant={run.variant}" for run in runs)
+    assert "GNNPACK_VARIANT" not in os.environ
+    section = paper_ablation(runs)
+    assert [row[1] for row in section.table.rows[:2]] == ["padding", "+ packing"]
+    assert packer_question(runs) is None
 
 
 def test_what_wandb_cannot_say_is_told(tmp_path):

@@ -143,3 +143,14 @@ def test_it_can_be_drawn(runs):
     png, svg = draw(finetune_gain(runs).figure)
     assert png.startswith(b"\x89PNG")
     assert "training molecules" in svg or "<path" in svg
+
+
+def test_two_accelerators_are_told_and_no_number_of_molecules_that_is_not_shared():
+    found = []
+    for kind in ("cpu", "gpu"):
+        node = {"_target_": f"gnnpack.accelerators.{kind}"}
+        for molecules in (25, 100):
+            found.append(made(SCRATCH, molecules, 0, 0.06, accelerator=node))
+            found.append(made(TUNED, molecules, 0, 0.02, accelerator=node))
+    begun = {row[0].split(": ")[0] for row in finetune_gain(found).table.rows}
+    assert begun == {"water_clusters, cpu", "water_clusters, gpu"}

@@ -92,6 +92,81 @@ def test_runs_are_compared_only_where_all_else_is_equal():
     assert all(one.name for one in both)
 
 
+GPU = {"_target_": "gnnpack.accelerators.gpu", "devices": 1}
+CPU = {"_target_": "gnnpack.accelerators.cpu", "devices": 1}
+TABLE = {"_target_": "gnnpack.models.Tabulated", "order": "cubic", "num_knots": 16}
+SIZES = [{"hidden_channels": width, "num_interactions": 2} for width in (64, 128)]
+ASKED = {
+    packer_question: [{"packer": {"_target_": f"gnnpack.packing.{n}"}} for n in ("lpfhp", "ffd")],
+    filter_question: [{"model": {"filter": one}} for one in ("exact", TABLE)],
+    paper_model_size: [{"model": size} for size in SIZES],
+    paper_ablation: [{"variant": name, "loader": {"prefetch": name}} for name in STEPS],
+}
+
+
+@pytest.mark.parametrize("make", ASKED, ids=lambda make: make.__name__)
+def test_what_was_measured_on_two_accelerators_tells_which(make):
+    ends = {"num_epochs": 1}
+    runs = [
+        made(accelerator=node, summary=ends, **asked)
+        for node in (CPU, GPU)
+        for asked in ASKED[make]
+    ]
+    section = make(runs)
+    rows = [row[0] for row in section.table.rows if not row[0].startswith("published")]
+    assert len(rows) == 2 * len(ASKED[make])
+    for kind in ("cpu", "gpu"):
+        mine = [row for row in rows if row.startswith(f"qm9, 1,000 molecules, 1 epoch, {kind}")]
+        assert len(mine) == len(ASKED[make])
+    assert not any("(2)" in row or "epochs" in row or "gpu: gpu" in row for row in rows)
+    names = {trace["name"] for trace in section.figure["data"]}
+    assert all(any(kind in name for name in names) for kind in ("cpu", "gpu"))
+
+
+def test_scaling_on_two_accelerators_tells_which():
+    runs = [
+        made(rate=devices * 10.0, accelerator={**node, "devices": devices, "strategy": "auto"})
+        for node in (CPU, GPU)
+        for devices in (2, 4)
+    ]
+    rows = {row[0] for row in paper_scaling(runs).table.rows if "measured here" in row[0]}
+    assert {row.split(":")[0] for row in rows} == {
+        "qm9, 1,000 molecules, cpu",
+        "qm9, 1,000 molecules, gpu",
+    }
+
+
+def test_what_auto_found_is_no_other_seed():
+    """The same command on a CPU and on a GPU: their rates are not of one answer."""
+    runs = []
+    for gpus, rate in (([], 10.0), (["NVIDIA H200"], 1_000.0)):
+        for packer in ("lpfhp", "ffd"):
+            node = {"_target_": "gnnpack.accelerators.auto"}
+            runs.append(packed(packer, 0.05, 0, rate, accelerator=node))
+            runs[-1].record["machine"] = {"gpus": gpus}
+    rows = {row[0]: row[6] for row in packer_question(runs).table.rows}
+    assert rows == {
+        "qm9, 1,000 molecules, cpu: ffd, 36": "10",
+        "qm9, 1,000 molecules, cpu: lpfhp, 36": "10",
+        "qm9, 1,000 molecules, gpu: ffd, 36": "1,000",
+        "qm9, 1,000 molecules, gpu: lpfhp, 36": "1,000",
+    }
+
+
+def test_settings_tell_what_neither_data_nor_accelerator_do():
+    runs = [
+        packed(packer, 0.05, 0, batch_size=batch, cutoff=cutoff)
+        for batch, cutoff in ((64, 5), (64, 6), (128, 6))
+        for packer in ("lpfhp", "optimal")
+    ]
+    found = comparisons(runs, ("packer",), lambda run: run.config["packer"]["_target_"])
+    assert [one.name for one in found] == [
+        "qm9, 1,000 molecules, cutoff=5",
+        "qm9, 1,000 molecules, batch_size=64, cutoff=6",
+        "qm9, 1,000 molecules, batch_size=128",
+    ]
+
+
 def test_where_a_run_lies_does_not_matter():
     one, other = packed("lpfhp", 0.05, 0, data_dir="/a"), packed("optimal", 0.05, 0, data_dir="/b")
     assert len(comparisons([one, other], ("packer",), lambda run: str(run.config["packer"]))) == 1
@@ -332,6 +407,8 @@ def test_no_two_lines_of_networks_are_drawn_alike():
     traces = paper_model_size(runs).figure["data"]
     looks = {(one["line"]["color"], one["line"]["dash"]) for one in traces}
     assert len(looks) == len(traces) == 2 + 3
+    marks = {one["marker"]["symbol"] for one in traces if one["name"].startswith("published")}
+    assert marks.isdisjoint(one["marker"]["symbol"] for one in traces[:2])
 
 
 # --- published ---

@@ -120,6 +120,41 @@ def test_emulated_speed_and_mixed_machines_are_warned_of(tmp_path):
     assert "2 x Made GPU; Made CPU at 3 GHz, 2 cores" in said
 
 
+def test_one_window_is_no_range_and_a_moment_is_warned_of(tmp_path):
+    make_run(tmp_path / "a", num_windows=1, measured_seconds=0.05)
+    make_run(tmp_path / "b", packer="optimal", measured_seconds=40.0)
+    section = sections_of(tmp_path)["Throughput"]
+    at = list(section.table.headings).index("10 - 90 %")
+    cells = {row[0]: row[at] for row in section.table.rows}
+    assert cells["packer=lpfhp"] == "one window"
+    assert " - " in cells["packer=optimal"]
+    said = " ".join(section.sentences)
+    assert "1 group measured less than 1 s" in said
+    assert "packer=lpfhp (0.050 s)" in said
+
+
+def test_what_can_be_done_for_unfinished_runs_is_told_of_those_it_is_true_of(tmp_path):
+    for name in "abc":
+        make_run(tmp_path / name, state="unfinished")
+
+    def said() -> str:
+        return " ".join(sections_of(tmp_path)["What ran"].sentences)
+
+    assert "3 left no checkpoint" in said()
+    assert "resume=" not in said()
+    (tmp_path / "a" / "checkpoints").mkdir()
+    (tmp_path / "a" / "checkpoints" / "last.ckpt").touch()
+    assert "1 left a checkpoint: the sweep started again, or resume=FOLDER" in said()
+    assert "2 left no checkpoint" in said()
+
+
+def test_groups_of_unknown_settings_are_told_with_the_reason(tmp_path):
+    make_runs(tmp_path / "s", 4, seeds=1, states={1: "missing", 2: "failed"})
+    said = " ".join(sections_of(tmp_path)["What differs"].sentences)
+    assert "1 group of runs never began." in said
+    assert "1 group of runs left no config.yaml" in said
+
+
 def test_all_parts_of_a_resumed_run_are_told(tmp_path):
     """A commit and a machine for each start; the tenth comes behind the second."""
     folders = make_runs(tmp_path, 3)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.experiments.made_runs import make_run
+from tests.experiments.made_runs import make_run, make_runs
 
+from gnnpack.experiments.find_runs import find_runs
+from gnnpack.experiments.report_curves import LIMIT, curves_by_seconds, curves_by_updates
 from gnnpack.experiments.report_points import MOST_POINTS, mean_curve, points, thinned
 from gnnpack.experiments.run_folder import read_run
 
@@ -57,3 +59,37 @@ def test_the_mean_is_over_the_stretch_that_all_have():
     )
     assert x.tolist() == [2.0, 3.0]
     assert y == pytest.approx([3.0, 4.0])
+
+
+def names_of(section) -> set[str]:
+    return {trace["name"] for trace in section.figure["data"]}
+
+
+def test_runs_without_points_take_no_curves_place(tmp_path):
+    make_runs(tmp_path, LIMIT + 6, seeds=1, states=dict.fromkeys(range(8), "failed"))
+    for make in (curves_by_updates, curves_by_seconds):
+        section = make(find_runs([tmp_path]))
+        assert len(names_of(section)) == LIMIT - 2
+        assert "drawn" not in " ".join(section.sentences)
+
+
+def test_the_number_of_groups_that_are_drawn_is_told(tmp_path):
+    states = dict.fromkeys(range(10), "unfinished")
+    make_runs(tmp_path, LIMIT + 6, seeds=1, states=states)
+    runs = find_runs([tmp_path])
+    section = curves_by_updates(runs)
+    assert f"{LIMIT} of {LIMIT + 6} groups are drawn" in " ".join(section.sentences)
+    assert len(names_of(section)) == LIMIT
+    done = {trace["name"] for trace in curves_by_updates(runs[10:]).figure["data"]}
+    assert len(done & names_of(section)) == 10
+
+
+def test_a_missing_clock_is_told_of_runs_that_are_drawn(tmp_path):
+    for name in "ab":
+        folder = make_run(tmp_path / name, packer={"a": "lpfhp", "b": "optimal"}[name])
+        told = "step,updates,val/mae,train/seconds\n0,10,,5.0\n0,10,0.7,\n0,20,0.6,25.0\n"
+        (folder / "metrics.csv").write_text(told, encoding="utf-8")
+    make_run(tmp_path / "c", state="failed")
+    assert "mean rate" not in " ".join(curves_by_seconds(find_runs([tmp_path])).sentences)
+    make_run(tmp_path / "d", packer="next_fit")
+    assert "mean rate" in " ".join(curves_by_seconds(find_runs([tmp_path])).sentences)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from gnnpack.experiments import report_figures as figures
 from gnnpack.experiments.report_axes import Axis
 from gnnpack.experiments.report_drawing import draw, write_figure
+from gnnpack.experiments.report_marks import draw_legend
 from gnnpack.experiments.report_traces import draw_traces
 
 NASTY = "<b>$\\frac{$</b> & \x00\udc80 中 🙂 -->"
@@ -108,3 +109,16 @@ def test_a_line_far_from_all_values_becomes_a_note():
     assert near["shapes"][0]["x0"] == 3.0
     assert "shapes" not in far
     assert far["annotations"][0]["text"] == "mean →"
+
+
+def test_a_dash_is_seen_in_the_legend():
+    """Beside the mark, which is in the middle, there is room for a dash and a gap."""
+    trace = {"type": "scatter", "mode": "lines+markers", "x": [1, 2], "y": [1.0, 2.0]}
+    traces = [{**trace, "name": dash, "line": {"dash": dash}} for dash in ("solid", "dash")]
+    axes = axes_with(traces)
+    draw_legend(axes.figure, axes, traces, {})
+    (legend,) = axes.figure.legends
+    width, mark = axes.lines[1].get_linewidth(), axes.lines[1].get_markersize()
+    dash, gap = 3.7 * width, 1.6 * width  # matplotlib's, in points
+    length = legend.handlelength * legend.get_texts()[0].get_fontsize()
+    assert (length - mark) / 2 > dash + gap

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,109 @@ def test_the_best_and_the_worst_are_drawn(tmp_path, number, limit):
 
 def test_a_folder_without_anything_is_no_group(tmp_path):
     assert group_runs(find_runs([Path(tmp_path)])) == []
+
+
+# --- names ---
+
+
+def labels_of(folder: Path) -> list[str]:
+    return [group.label for group in group_runs(find_runs([folder]))]
+
+
+def typed(folder: Path, *words: str, **settings) -> Path:
+    """A single run that was started with these words."""
+    make_run(folder, **settings)
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**record, "argv": list(words)}))
+    return folder
+
+
+def change(folder: Path, old: str, new: str) -> None:
+    config = (folder / "config.yaml").read_text()
+    assert old in config
+    (folder / "config.yaml").write_text(config.replace(old, new))
+
+
+def test_a_single_run_leaves_the_names_of_sweeps_as_they_are(tmp_path):
+    make_runs(tmp_path / "a", 8, seeds=1, sweep="packer_ablation_of_ours")
+    make_runs(tmp_path / "b", 2, seeds=1, sweep="short")
+    words = ("packer=optimal", "batch_size=1024")
+    typed(tmp_path / "c" / "one", *words, packer="optimal", batch_size=1024)
+    labels = labels_of(tmp_path)
+    assert len(set(labels)) == 11
+    assert max(map(len, labels)) <= 44
+    assert "packer=optimal, batch_size=1024" in labels
+    # All of one sweep are named alike, and the other has the same settings.
+    assert sum(label.startswith("packer_ablation_of_ours, ") for label in labels) == 8
+    assert "packer_ablation_of_ours, lpfhp, 64" in labels
+    assert "short, packer=lpfhp, hidden_channels=32" in labels
+
+
+def test_long_names_of_sweeps_keep_the_settings_with_their_keys(tmp_path):
+    make_runs(tmp_path / "a", 8, seeds=1, sweep="packer_ablation_of_ours")
+    typed(tmp_path / "b", "batch_size=1024", batch_size=1024)
+    labels = labels_of(tmp_path)
+    assert labels[0] == "batch_size=1024"
+    assert "packer=one_per_pack, hidden_channels=64" in labels
+    assert len(set(labels)) == 9
+
+
+def test_single_runs_are_named_by_what_was_typed(tmp_path):
+    shared = ("dataset=qm9", "logger=csv", "seed=3")
+    typed(tmp_path / "a", *shared, "packer=optimal", packer="optimal")
+    typed(tmp_path / "b", *shared, "batch_size=128", batch_size=128)
+    assert labels_of(tmp_path) == ["batch_size=128", "packer=optimal"]
+    typed(tmp_path / "c", *shared)
+    assert "packer=lpfhp, batch_size=64" in labels_of(tmp_path)
+
+
+def test_long_names_of_single_runs_keep_whole_parts_that_tell_them_apart(tmp_path):
+    """Runs that add one measure after another."""
+    measures = {
+        "packer=one_per_pack": ("packing.lpfhp", "packing.one_per_pack"),
+        "loader.prefetch=0": ("prefetch: 4", "prefetch: 0"),
+        "model.compiled=false": ("compiled: true", "compiled: false"),
+        "objective.weighting=atom": ("weighting: molecule", "weighting: atom"),
+    }
+    for number in range(len(measures) + 1):
+        words = list(measures)[number:]
+        folder = typed(tmp_path / str(number), *words)
+        for word in words:
+            change(folder, *measures[word])
+    labels = labels_of(tmp_path)
+    assert len(set(labels)) == 5
+    for label in labels:
+        assert len(label) <= 44
+        assert all("=" in part for part in label.split(", ")), label
+
+
+def test_the_same_sweep_on_two_accelerators_tells_which(tmp_path):
+    for kind in ("cpu", "gpu"):
+        for folder in make_runs(tmp_path / kind, 2, seeds=1):
+            change(folder, "accelerators.cpu", f"accelerators.{kind}")
+            change(folder, "strategy: auto", f"strategy: {kind}_own")
+    labels = labels_of(tmp_path)
+    assert sum("accelerator=gpu" in label for label in labels) == 2
+    assert len(set(labels)) == 4
+
+
+def test_what_auto_found_parts_the_runs_of_one_sweep(tmp_path):
+    for gpus in ([], ["NVIDIA H200"]):
+        (folder,) = make_runs(tmp_path / f"on_{len(gpus)}", 1, seeds=1)
+        change(folder, "accelerators.cpu", "accelerators.auto")
+        record = json.loads((folder / "run.json").read_text())
+        record["machine"]["gpus"] = gpus
+        (folder / "run.json").write_text(json.dumps(record))
+    groups = group_runs(find_runs([tmp_path]))
+    assert [len(group.runs) for group in groups] == [1, 1]
+    assert [group.label.split(", ")[-1] for group in groups] == [
+        "accelerator=cpu",
+        "accelerator=gpu",
+    ]
+
+
+def test_jobs_that_never_began_have_their_folders_names(tmp_path):
+    (folder,) = make_runs(tmp_path / "s", 1, seeds=1)
+    sweep = {"format_version": 1, "name": "made", "jobs": [folder.name, "b" * 12]}
+    (tmp_path / "s" / "sweep.json").write_text(json.dumps(sweep))
+    assert "b" * 12 in labels_of(tmp_path)

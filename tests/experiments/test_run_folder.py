@@ -120,6 +120,33 @@ def test_what_job_json_says_is_text(tmp_path):
     assert (run.sweep, run.key, run.variant, run.swept) == ("s", "k" * 12, "padding", {"seed": "3"})
 
 
+def test_a_run_whose_training_failed_is_told_so_at_once(tmp_path, held):
+    live = {"phase": "failed", "time": time.time(), "updates": 7}
+    folder = folder_of(tmp_path / "one", live=live)
+    assert read_run(folder).state == "failed"
+    assert read_run(folder_of(folder, live={**live, "time": 1e9})).state == "failed"
+    assert read_run(folder_of(folder, live={**live, "reason": "why"})).reason == "why"
+    assert read_run(folder_of(folder, live={**live, "phase": "stopped"})).state == "unfinished"
+    assert read_run(folder_of(folder, summary=LEARNT)).state == "done"
+    # Whether a job is begun again is its sweep's matter.
+    job = folder_of(tmp_path / "job", job=JOB, state={"state": "running"}, live=live)
+    assert read_run(job).state == "unfinished"
+    held(job)
+    assert read_run(job).state == "running"
+
+
+def test_what_was_typed_names_the_variant_of_a_single_run(tmp_path):
+    words = ["packer=lpfhp", "sweeps=paper_ablation", "variant=packing"]
+    run = read_run(folder_of(tmp_path / "one", run={"argv": words}))
+    assert (run.variant, run.sweep, list(run.typed)) == ("packing", None, words)
+    killed = folder_of(tmp_path / "two", live={"time": 1e9})
+    (killed / "overrides.yaml").write_text("".join(f"- {word}\n" for word in words))
+    assert read_run(killed).variant == "packing"
+    job = folder_of(tmp_path / "three", job={**JOB, "variant": None}, run={"argv": words})
+    assert read_run(job).variant is None
+    assert read_run(folder_of(tmp_path / "four", run={"argv": 3})).variant is None
+
+
 def test_a_single_run_is_done_running_or_unfinished(tmp_path):
     assert read_run(folder_of(tmp_path / "new", run={})).state == "unfinished"
     now = time.time()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ from gnnpack.experiments.time_left import run_seconds_left, sweep_seconds_left
 from gnnpack.experiments.watch import pick_watched, watch
 from gnnpack.experiments.watch_table import (
     OTHER_LINES,
+    PAUSE_SECONDS,
     cells,
+    over,
     watch_view,
     watched_rows,
 )
@@ -51,6 +54,23 @@ def test_a_running_job_tells_epoch_loss_speed_and_time():
     assert cells(run, NOW) == [
         "seed=0", "training", "3/20", "0.5123", "0.25", "5,417", "1 min 15 s", "40.0 s", "",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "state, is_search", [("failed", False), ("unfinished", False), ("done", True)]
+)
+def test_a_moment_between_two_jobs_is_no_end(tmp_path, state, is_search):
+    if is_search:
+        (tmp_path / "study.json").write_text("{}")
+    time = datetime.fromtimestamp(NOW, timezone.utc).isoformat()
+    runs = [
+        RunFacts(tmp_path / "0", state, sweep="s", status={"ended": time}),
+        RunFacts(tmp_path / "1", "done", sweep="s", status={"ended": time}),
+    ]
+    assert not over(runs, NOW + 1.0)
+    assert over(runs, NOW + PAUSE_SECONDS + 1.0)
+    (tmp_path / "study.json").unlink(missing_ok=True)
+    assert over(runs[1:], NOW + 1.0), "nothing is left that a start could try again"
 
 
 def test_time_left_runs_on_between_two_news():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from omegaconf import OmegaConf
 
 from gnnpack.commands.resume import resumed_config
 from gnnpack.run import load_checkpoint, run
+from gnnpack.tracking.wandb_parts import find_local_runs, has_ended
 from gnnpack.training import MoleculeRegression
 from tests.run.test_run import assert_same_weights, losses, rows_of, weights
 
@@ -101,13 +103,58 @@ def test_a_moved_run_remembers_its_best_error(small, tmp_path, monkeypatch):
     assert not (tmp_path / "before").exists()
 
 
-def test_a_refused_resume_leaves_the_run_as_it_was(small, finished):
-    kept = [finished / name for name in ("config.yaml", "summary.json")]
-    before = [file.read_text() for file in kept]
+def files_of(folder) -> dict[str, bytes]:
+    """Name -> content of every file below."""
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def run_with_wandb(small, folder) -> None:
+    run(small("logger=wandb"), folder)
+    (found,) = find_local_runs([folder])
+    # wandb.finish returns some milliseconds before wandb's own process has written the file.
+    for _ in range(500):
+        if has_ended(found.parts[0]):
+            return
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("checkpoint", ["last.ckpt", "best.ckpt"])
+def test_a_refused_resume_leaves_every_file_as_it_was(small, tmp_path, monkeypatch, checkpoint):
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+    folder = tmp_path / "run"
+    run_with_wandb(small, folder)
+    before = files_of(folder)
+    assert {"metrics.csv", "live.json", "summary.json", "wandb_id.txt"} <= set(before)
+    typed = [f"resume={folder}/checkpoints/{checkpoint}", "trainer.max_epochs=5"]
+    cfg, path = resumed_config(small(*typed, "logger=wandb"), [*typed, "logger=wandb"])
+    with pytest.raises(ValueError, match="planned for 10 updates"):
+        run(cfg, folder, overrides=typed, checkpoint=path)
+    assert files_of(folder) == before
+    assert len(find_local_runs([folder])[0].parts) == 1
+
+
+def test_a_resume_that_is_refused_can_be_given_again(small, finished):
+    rows = rows_of(finished)
     with pytest.raises(ValueError, match="planned for 10 updates"):
         resume(small, finished, "trainer.max_epochs=5")
-    assert [file.read_text() for file in kept] == before
+    assert rows_of(finished) == rows
     resume(small, finished)
+    assert rows_of(finished)[:-1] == rows[:-1]
+
+
+def test_a_run_that_fails_says_so_until_it_goes_on(small, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    interrupt_after(monkeypatch, 7)
+    with pytest.raises(Killed):
+        run(small(), folder)
+    told = json.loads((folder / "live.json").read_text())
+    assert told["phase"] == "failed"
+    assert told["reason"].endswith("Killed")
+    resume(small, folder)
+    told = json.loads((folder / "live.json").read_text())
+    assert told["phase"] == "done"
+    assert "reason" not in told
 
 
 def test_a_result_is_gone_while_the_run_goes_on(small, tmp_path, monkeypatch):

@@ -52,8 +52,19 @@ def test_new_columns_join_the_file(tmp_path):
 def test_a_row_cut_off_by_a_kill_is_dropped(tmp_path):
     file = tmp_path / "metrics.csv"
     file.write_text("step,a\n0,1.25\n1,1.2")
-    MetricsFile(file, resume_step=5)
-    assert rows(tmp_path) == [{"step": "0", "a": "1.25"}]
+    MetricsFile(file, resume_step=5).add({"a": 1.5}, step=5)
+    assert rows(tmp_path) == [{"step": "0", "a": "1.25"}, {"step": "5", "a": "1.5"}]
+
+
+def test_no_row_is_dropped_before_there_is_a_new_one(tmp_path):
+    file = tmp_path / "metrics.csv"
+    file.write_text("step,a\n0,1.0\n1,1.5\n2,2.0")
+    before = file.read_bytes()
+    continued = MetricsFile(file, resume_step=1)
+    assert file.read_bytes() == before
+    continued.add({"a": 3.0}, step=1)
+    continued.add({"a": 4.0}, step=2)
+    assert [row["a"] for row in rows(tmp_path)] == ["1.0", "3.0", "4.0"]
 
 
 def test_an_existing_file_is_never_deleted(tmp_path):

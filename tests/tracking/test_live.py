@@ -104,12 +104,27 @@ def test_a_run_that_never_trained_leaves_the_one_before_it(tmp_path):
     live, _ = watch(tmp_path)
     live.done()
     before = read(tmp_path)
-    Live(tmp_path).failed()
+    Live(tmp_path).ended_by(ValueError())
     assert read(tmp_path) == before
-    Live(tmp_path / "other").failed()
+    Live(tmp_path / "other").ended_by(ValueError())
     assert not (tmp_path / "other" / "live.json").exists()
-    live.failed()
-    assert read(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "error, end",
+    [
+        (ValueError("no number.\nMore."), {"phase": "failed", "reason": "ValueError: no number."}),
+        (KeyboardInterrupt(), {"phase": "stopped"}),
+        (SystemExit(1), {"phase": "stopped"}),
+    ],
+)
+def test_a_run_that_trained_tells_how_it_ended(tmp_path, error, end):
+    live, _ = watch(tmp_path)
+    live._loss._coming = torch.tensor(2.0), Broken()
+    live.ended_by(error)
+    found = read(tmp_path)
+    assert {key: found[key] for key in found if key in ("phase", "reason")} == end
+    assert found["loss"] > 0
 
 
 def test_a_disk_that_refuses_ends_no_run(tmp_path):
@@ -120,7 +135,7 @@ def test_a_disk_that_refuses_ends_no_run(tmp_path):
 
 def test_other_processes_than_the_first_write_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr("pytorch_lightning.utilities.rank_zero_only.rank", 1)
-    Live(tmp_path).failed()
+    Live(tmp_path).ended_by(ValueError())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -131,6 +146,13 @@ def test_a_loss_that_is_no_number_is_none():
     assert number.look() == 2.5
     number.send_for(float("nan"))
     assert number.look() is None
+
+
+class Broken:
+    """An event of a device that has failed."""
+
+    def query(self) -> bool:
+        raise RuntimeError("CUDA error")
 
 
 class OnItsWay:

@@ -65,6 +65,20 @@ def test_a_short_run_counts_all_but_its_first_step(tmp_path):
     assert found["energy_joules_per_molecule"] == pytest.approx(10.0 / 7)
 
 
+def test_energy_of_less_than_two_seconds_is_none(tmp_path):
+    """Counters are renewed some ten times a second."""
+    metering, trainer = run(tmp_path, [1, 7], skip=10)
+    found = metering.summary()
+    assert found["molecules_per_second_median"] == 7.0
+    assert found["measured_seconds"] == 1.0
+    assert (found["energy_joules_per_molecule"], found["energy_source"]) == (None, None)
+    trainer.save_checkpoint(tmp_path / "half.ckpt")
+    again, _ = run(tmp_path, [1, 7], skip=10, max_epochs=2, ckpt_path=tmp_path / "half.ckpt")
+    found = again.summary()
+    assert found["measured_seconds"] == 2.0
+    assert found["energy_joules_per_molecule"] == pytest.approx(20.0 / 14)
+
+
 def test_one_step_measures_nothing_but_its_length(tmp_path):
     metering, _ = run(tmp_path, [3], energy=False)
     found = metering.summary()

@@ -91,6 +91,19 @@ def test_table_tells_what_was_metered_and_leaves_out_what_was_not():
     assert "window" not in shown()
 
 
+def test_of_one_window_no_range_is_told():
+    metered = {
+        "molecules_per_second_median": 457_043.0,
+        "molecules_per_second_p10": 457_043.0,
+        "molecules_per_second_p90": 457_043.0,
+        "num_windows": 1,
+        "measured_seconds": 0.1742,
+    }
+    text = shown(metered=metered)
+    assert "molecules/s, one window of 0.17 s" in text
+    assert text.count("457,043") == 1
+
+
 def test_what_an_emulator_measured_is_marked():
     metered = {
         "molecules_per_second_median": 250.0,

@@ -12,120 +12,16 @@ from pathlib import Path
 from typing import Sequence
 
 import pytest
-from wandb_server import WandbServer
+from wandb_runs import Sent, log_part, not_running, records, rows_of
 
-from gnnpack.tracking import csv_and_wandb, finish_wandb
 from gnnpack.tracking import wandb_sync as syncing
 from gnnpack.tracking.wandb_client import check_online
 from gnnpack.tracking.wandb_file import BLOCK, read_records, write_records
 from gnnpack.tracking.wandb_join import joined, joined_records
-from gnnpack.tracking.wandb_parts import find_local_runs, has_ended
+from gnnpack.tracking.wandb_parts import find_local_runs
 from gnnpack.tracking.wandb_sync import UploadError, sync_runs, upload_by_wandb
 
-JOB = {
-    "sweep": "packers",
-    "key": "0123456789ab",
-    "variant": "packing",
-    "swept": {"packer": "lpfhp", "seed": "0"},
-}
-
-
-@pytest.fixture(autouse=True)
-def _without_key_or_home(monkeypatch, tmp_path):
-    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
-    monkeypatch.setenv("NETRC", str(tmp_path / "no_netrc"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    monkeypatch.chdir(tmp_path)
-    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    yield
-    finish_wandb()
-
-
-def log_part(folder: Path, rows, *, resume_step=None, exit_code=0, **config) -> None:
-    """One start of a run: ``rows`` are (updates, loss)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    loggers = csv_and_wandb(
-        folder, name=folder.name, project="p", config=config, resume_step=resume_step
-    )
-    for step, loss in rows:
-        loggers[1].log_metrics({"train/loss": loss}, step=step)
-    finish_wandb(exit_code)
-
-
-@pytest.fixture(scope="module")
-def logged(tmp_path_factory) -> Path:
-    """A resumed job of a sweep (its first part was stopped after its last checkpoint) and a run."""
-    folder = tmp_path_factory.mktemp("logged")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HOME", str(folder))
-        patch.setenv("WANDB_ERROR_REPORTING", "false")
-        job = folder / "outputs" / "job"
-        job.mkdir(parents=True)
-        (job / "job.json").write_text(json.dumps(JOB))
-        log_part(job, [(0, 1.0), (10, 0.9), (20, 0.8)], exit_code=1, seed=0, max_epochs=1)
-        # Its folder is named by the second it began in.
-        time.sleep(1.1)
-        log_part(job, [(20, 0.7), (30, 0.6)], resume_step=15, seed=0, max_epochs=2)
-        log_part(folder / "outputs" / "plain", [(0, 3.0)], seed=7)
-    for part in find_local_runs([folder])[0].parts:
-        wait_for_end(part)
-    return folder / "outputs"
-
-
-def wait_for_end(part) -> None:
-    # wandb.finish returns some milliseconds before wandb's own process has written the file.
-    for _ in range(500):
-        if has_ended(part):
-            return
-        time.sleep(0.01)
-
-
-@pytest.fixture
-def outputs(logged, tmp_path) -> Path:
-    shutil.copytree(logged, tmp_path / "outputs")
-    return tmp_path / "outputs"
-
-
-@pytest.fixture
-def server(monkeypatch):
-    found = WandbServer()
-    monkeypatch.setenv("WANDB_BASE_URL", found.url)
-    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
-    yield found
-    found.close()
-
-
-def records(contents):
-    from wandb.proto import wandb_internal_pb2
-
-    for content in contents:
-        record = wandb_internal_pb2.Record()
-        record.ParseFromString(content)
-        yield record.WhichOneof("record_type"), record
-
-
-def rows_of(contents) -> list[dict]:
-    return [
-        {
-            one.key or "/".join(one.nested_key): json.loads(one.value_json)
-            for one in record.history.item
-        }
-        for kind, record in records(contents)
-        if kind == "history"
-    ]
-
-
-def not_running(folder: Path) -> bool:
-    return False
-
-
-class Sent(list):
-    """An uploader that keeps the folders it is given."""
-
-    def __call__(self, folder: Path, keep_open: Sequence[int]) -> None:
-        self.append(folder)
+pytestmark = pytest.mark.usefixtures("no_wandb_account")
 
 
 def test_a_sweep_s_run_is_closed_grouped_and_named(logged):

@@ -39,6 +39,7 @@ def test_a_run_shorter_than_a_window_is_one():
         "molecules_per_second_p90": 30.0,
         "atoms_per_second_median": None,
         "num_windows": 1,
+        "measured_seconds": 0.2,
     }
     assert windows.latest_molecules_per_second is None
     assert set(Windows().summary().values()) == {None, 0}
@@ -51,6 +52,7 @@ def test_rates_are_the_spread_of_the_windows():
     assert found["molecules_per_second_p10"] == 2.0
     assert found["molecules_per_second_p90"] == 18.0
     assert found["atoms_per_second_median"] == 100.0
+    assert found["measured_seconds"] == 11.0
 
 
 @pytest.mark.parametrize("most", [4, 5])

@@ -21,10 +21,21 @@ FULL = "HYDRA_FULL_ERROR"
 LAUNCHERS = {"joblib": "local", "submitit_slurm": "slurm", "submitit_local": "slurm", "ray": "ray"}
 
 
+# While `errors_for_people` has set it itself.
+_set_here = False
+
+
+def wants_tracebacks() -> bool:
+    """Whether the user has asked for them, by HYDRA_FULL_ERROR=1."""
+    return not _set_here and os.environ.get(FULL, "0") not in ("", "0")
+
+
 @contextmanager
 def errors_for_people(command: str) -> Iterator[None]:
     """End the program with a message where bad input is met; HYDRA_FULL_ERROR=1 shows it all."""
-    wants_all = os.environ.get(FULL, "0") not in ("", "0")
+    global _set_here
+    wants_all = wants_tracebacks()
+    _set_here = not wants_all
     # Hydra then lets errors through instead of printing its own shortened traceback.
     os.environ[FULL] = "1"
     try:
@@ -41,6 +52,7 @@ def errors_for_people(command: str) -> Iterator[None]:
         raise SystemExit(f"{command}: {message(error)}\n{hint}") from error
     finally:
         if not wants_all:
+            _set_here = False
             del os.environ[FULL]
 
 

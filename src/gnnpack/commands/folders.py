@@ -8,12 +8,16 @@ import tempfile
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
-from omegaconf import OmegaConf
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
 
 # What Hydra opens in a run's folder before the run begins; conf/config.yaml.
 LOG = "train.log"
 
 PACKAGE = Path(__file__).resolve().parents[1]
+
+# Folders this process has made, and logs it has begun.
+_own: set[Path] = set()
 
 # Folders this process has claimed, by what they were asked for: Hydra and Lightning's launcher
 # resolve the same expression more than once in a run.
@@ -51,37 +55,52 @@ def claim_folder(base: str, name: str) -> str:
 def discard_refused(folder: Path) -> None:
     """Remove the folder of a run that was refused before it wrote anything.
 
-    Only one that this process has claimed, so made, and that holds at most the run's log: what the
-    log says was on the screen too.
+    Only a folder that holds at most the run's log, whose words were on the screen too; and of the
+    two only what this process has made.
     """
-    claimed = [Path(base) / name for (base, _), name in _claimed.items()]
-    if folder.resolve() not in [path.resolve() for path in claimed]:
-        return
+    folder = folder.resolve()
+    log = folder / LOG
     # The log is still open: some systems keep it, and then the folder, until the program ends.
     with contextlib.suppress(OSError):
-        held = list(folder.iterdir())
-        if all(path.name == LOG for path in held):
-            for path in held:
-                path.unlink()
+        if any(path != log for path in folder.iterdir()):
+            return
+        if {folder, log} & _own and log.exists():
+            log.unlink()
+        if folder in _own:
             folder.rmdir()
 
 
 def forget_claims() -> None:
     """A run is over: whoever asks next gets a folder of its own."""
     _claimed.clear()
+    _own.clear()
+
+
+class OwnFolder(Callback):
+    """Makes a run's folder before Hydra does, to know what was there before; conf/config.yaml."""
+
+    def on_run_start(self, config: DictConfig, **words: Any) -> None:
+        if rank() > 0:
+            # It is rank 0's.
+            return
+        # What cannot be is told when Hydra asks for the folder itself.
+        with contextlib.suppress(ValueError):
+            folder = Path(str(config.hydra.run.dir))
+            if not _make(folder) and not (folder / LOG).exists():
+                _own.add((folder / LOG).resolve())
 
 
 def run_folder(resume: str | None, base: str, name: str) -> str:
     """The folder of this run: a new one, or that of the run it resumes."""
     if resume is not None:
         return str(resumed_folder(Path(resume)))
-    if _rank() > 0:
+    if rank() > 0:
         # Only rank 0 writes; the others' logs go where the system cleans up.
         return str(Path(tempfile.gettempdir()) / "gnnpack-ranks" / f"{os.getpid()}")
     return str(Path(base) / claim_folder(base, name))
 
 
-def _rank() -> int:
+def rank() -> int:
     """This process's rank, as torchrun, SLURM or Lightning's launcher say it; 0 alone."""
     for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
         if os.environ.get(name, "").isdigit():
@@ -151,4 +170,5 @@ def _make(folder: Path) -> bool:
             f"The run's folder {folder} cannot be made: {error}. Start where you may write, or set "
             "hydra.run.dir=FOLDER."
         ) from error
+    _own.add(folder.resolve())
     return True

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from gnnpack.commands.errors import LAUNCHERS
+from gnnpack.commands.errors import FULL, LAUNCHERS, wants_tracebacks
 from gnnpack.commands.folders import conf_dir, parallel_jobs
 from gnnpack.experiments.devices import core_numbers
 
@@ -55,6 +57,34 @@ def hydra_flags(config: DictConfig) -> tuple[str, ...]:
     if config.hydra.job.config_name != CONFIG:
         words.append(f"--config-name={config.hydra.job.config_name}")
     return tuple(words)
+
+
+def job_environment() -> tuple[tuple[str, str], ...]:
+    """What every job's process is told, beside what this one was."""
+    # In a job of SLURM Lightning then starts its ranks itself, and does not count SLURM's tasks.
+    told = {"SLURM_JOB_NAME": "interactive"}
+    if not wants_tracebacks():
+        # Its last line is the reason that is kept.
+        told[FULL] = "0"
+    if sys.path[0] and not getattr(sys.flags, "safe_path", False):
+        # What can be imported where the sweep was started, and no more: `python -m` looks into the
+        # working folder first (not with this variable, from Python 3.11 on).
+        told["PYTHONSAFEPATH"] = "1"
+        before = os.environ.get("PYTHONPATH")
+        told["PYTHONPATH"] = os.pathsep.join([sys.path[0], *([before] if before else [])])
+    return tuple(told.items())
+
+
+def refuse_tasks(launcher: DictConfig) -> None:
+    """ValueError if a scheduler would start a job's program several times."""
+    for key in ("tasks_per_node", "nodes"):
+        number = launcher.get(key) or 1
+        if has_scheduler(launcher) and int(number) > 1:
+            raise ValueError(
+                f"hydra.launcher.{key} is {number}; a job is one process, which starts the others "
+                f"itself, on one machine. Leave {key} out and set accelerator.devices and "
+                "hydra.launcher.gpus_per_node."
+            )
 
 
 def lacking(launcher: DictConfig, error: ImportError) -> ValueError:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
-from typing import Sequence
+from typing import Iterator, Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
-from gnnpack.commands.folders import resumed_folder
+from gnnpack.commands.folders import rank, resumed_folder
+from gnnpack.experiments.job import JOB, LOCK
+from gnnpack.experiments.locks import take_lock
+from gnnpack.experiments.process import KEY_VARIABLE
 
 MAY_CHANGE = ("trainer", "logger", "accelerator")
 # A resumed run writes to its own folder.
 PLACES = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
+DATA_DIR = "data_dir"
 ABSENT = object()
 
 
@@ -39,7 +45,9 @@ def resumed_config(cfg: DictConfig, overrides: Sequence[str]) -> tuple[DictConfi
         key = override.lstrip("+~").split("=", 1)[0].split("@")[0].replace("/", ".")
         if key == "resume" or (key.startswith("hydra.") and key not in PLACES):
             continue
-        if key.split(".")[0] in MAY_CHANGE:
+        if key == DATA_DIR:
+            _move_data(kept, str(cfg[DATA_DIR]))
+        elif key.split(".")[0] in MAY_CHANGE:
             OmegaConf.update(kept, key, OmegaConf.select(cfg, key), merge=False, force_add=True)
         else:
             _refuse_change(kept, cfg, key, override, folder)
@@ -57,10 +65,49 @@ def refuse_resume(cfg: DictConfig) -> None:
         )
 
 
+@contextlib.contextmanager
+def held_job(folder: Path) -> Iterator[None]:
+    """Hold a sweep's job while it is gone on with by hand, as its sweep would; others are free.
+
+    Raises:
+        ValueError: the job is run by its sweep.
+    """
+    if KEY_VARIABLE in os.environ or rank() > 0 or not (folder / JOB).is_file():
+        yield
+        return
+    lock = take_lock(folder / LOCK)
+    if lock is None:
+        raise ValueError(
+            f"resume={folder}: its sweep runs this job now, and goes on with what is left of it "
+            "when its command is given again. `gnnpack runs --watch` shows how far it is."
+        )
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def _move_data(kept: DictConfig, now: str) -> None:
+    """Let every path below the run's data_dir be below this one."""
+    before = str(kept[DATA_DIR])
+
+    def moved(node: object) -> object:
+        if isinstance(node, dict):
+            return {key: moved(child) for key, child in node.items()}
+        if isinstance(node, list):
+            return [moved(child) for child in node]
+        if isinstance(node, str) and (node == before or node.startswith(before + os.sep)):
+            return now + node[len(before) :]
+        return node
+
+    for key in kept:
+        kept[key] = moved(_plain(kept, str(key)))
+
+
 def _refuse_change(
     kept: DictConfig, cfg: DictConfig, key: str, override: str, folder: Path
 ) -> None:
-    allowed = f"A resumed run may change only {', '.join(MAY_CHANGE)}"
+    allowed = f"A resumed run may change only {', '.join(MAY_CHANGE)} and {DATA_DIR}"
     if OmegaConf.select(kept, key, default=ABSENT) is ABSENT:
         raise ValueError(
             f"{override} cannot go with resume={folder}: that run's own config decides. {allowed}; "

@@ -36,10 +36,12 @@ def read_arguments(
     for override in parser.parse_overrides(list(command_line)):
         key = override.get_key_element()
         name = key.lstrip("+~")
-        found.pop(name, None)
+        for known in (key, name):
+            found.pop(known, None)
         base.pop(name, None)
         if override.is_sweep_override():
-            found[name] = _entry(override)
+            # With its +: a trial adds the key too.
+            found[key] = _entry(override)
         else:
             base[name] = as_override(key, override.get_value_element_as_str())
     return Arguments(list(base.values()), found)

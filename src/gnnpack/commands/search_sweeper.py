@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Mapping
 
 from gnnpack.commands.job_list import Composer, composed, key_of
+from gnnpack.commands.launchers import is_pool, jobs_at_once
 from gnnpack.commands.search_arguments import read_arguments
 from gnnpack.commands.search_task import SearchTask
 from gnnpack.commands.sweeper import INTERRUPTED, SweepOfProcesses
@@ -104,11 +105,20 @@ class SearchOfProcesses(SweepOfProcesses):
         )
         check_choices(settings)
         job = self._task(settings.num_trials)
-        if self.workers > 1 and "basic" in str(self.config.hydra.launcher.get("_target_", "")):
+        self._tell_of_workers()
+        return SearchTask(job, settings, base, list(arguments), compose)
+
+    def _tell_of_workers(self) -> None:
+        launcher = self.config.hydra.launcher
+        if self.workers > 1 and "basic" in str(launcher.get("_target_", "")):
             print(
                 f"workers={self.workers} run one after another; launcher=local runs them at once."
             )
-        return SearchTask(job, settings, base, list(arguments), compose)
+        elif is_pool(launcher) and self.workers > (jobs_at_once(launcher) or 1):
+            print(
+                f"workers={self.workers}, of which hydra.launcher.n_jobs={jobs_at_once(launcher)} "
+                "run at once."
+            )
 
 
 def _plain(node: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -58,7 +59,8 @@ class SearchTask:
                 self.record(study)
                 turn = study.take()
         except Exception as error:
-            print(f"{self.settings.name}: a worker ends: {error}", file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError):
+                print(f"{self.settings.name}: a worker ends: {error}", file=sys.stderr, flush=True)
 
     def run(self, study: Study, turn: Turn) -> None:
         """Run one trial as a job, and tell the study what came of it."""
@@ -85,7 +87,7 @@ class SearchTask:
         start = replace(
             self.sweep.start,
             total=self.settings.num_trials,
-            environment=tuple(words.items()),
+            environment=(*self.sweep.start.environment, *words.items()),
             study=None if self.settings.pruner == "none" else self.settings.name,
         )
         for _ in range(ATTEMPTS):

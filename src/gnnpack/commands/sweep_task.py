@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,9 @@ def command(job: Job, folder: Path, goes_on: bool) -> list[str]:
     """The command line of a job's process."""
     program = [sys.executable, "-m", "gnnpack.commands.train", "hydra.mode=RUN"]
     if goes_on:
-        return [*program, f"resume={quoted(str(folder))}"]
+        # Data may have moved: they are no part of the key.
+        moved = [word for word in job.overrides if word.lstrip("+").startswith("data_dir=")]
+        return [*program, f"resume={quoted(str(folder))}", *moved]
     return [*program, *job.overrides, f"hydra.run.dir={quoted(str(folder))}"]
 
 
@@ -53,7 +56,8 @@ class SweepTask:
                 writes_summary=OmegaConf.select(cfg, "accelerator.connection") != "never",
             )
         except Exception as error:
-            print(f"{folder.name}: {error}", file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError):
+                print(f"{folder.name}: {error}", file=sys.stderr, flush=True)
 
     def device(self, cfg: DictConfig) -> Request:
         """What a job wants to itself."""

@@ -18,8 +18,10 @@ from gnnpack.commands.launchers import (
     has_scheduler,
     hydra_flags,
     is_pool,
+    job_environment,
     jobs_at_once,
     lacking,
+    refuse_tasks,
 )
 from gnnpack.commands.sweep_jobs import quoted
 from gnnpack.commands.sweep_task import SweepTask, command
@@ -29,6 +31,7 @@ from gnnpack.experiments.run_folder import RunFacts, read_run
 from gnnpack.experiments.run_job import SETTLED, is_settled
 from gnnpack.experiments.start import Start
 from gnnpack.experiments.sweep_table import print_table
+from gnnpack.experiments.told import heard_or_not
 
 # As shells tell an end by Ctrl-C.
 INTERRUPTED = 130
@@ -108,6 +111,7 @@ class SweepOfProcesses(Sweeper):
     def _task(self, total: int, keys: Sequence[str] = ()) -> SweepTask:
         """What the launcher's workers are given."""
         launcher = self.config.hydra.launcher
+        refuse_tasks(launcher)
         folder = Path(self.config.hydra.sweep.dir).absolute()
         start = Start(
             total=total,
@@ -120,6 +124,7 @@ class SweepOfProcesses(Sweeper):
             started_by=os.getpid() if is_pool(launcher) else None,
             go_ahead=str(go_ahead_file(folder)) if is_pool(launcher) else None,
             flags=hydra_flags(self.config),
+            environment=job_environment(),
         )
         return SweepTask(start, jobs_at_once(launcher), has_scheduler(launcher), self.program)
 
@@ -166,7 +171,8 @@ def _write(folder: Path, listed: JobList, arguments: Sequence[str], started: str
 def _end(folder: Path, listed: JobList) -> list[RunFacts]:
     """Print the table; returns what became of the jobs."""
     facts = [read_run(folder / job.key) for job in listed.jobs]
-    print_table(listed.jobs, facts, folder)
+    with heard_or_not():
+        print_table(listed.jobs, facts, folder)
     return facts
 
 

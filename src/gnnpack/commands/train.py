@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -21,8 +22,8 @@ from gnnpack.commands.folders import (
     register_resolvers,
 )
 from gnnpack.commands.job_list import key_of
-from gnnpack.commands.resume import refuse_resume, resumed_config
-from gnnpack.commands.variant import expand_variant
+from gnnpack.commands.resume import held_job, refuse_resume, resumed_config
+from gnnpack.commands.variant import expand_variant, named_variant
 from gnnpack.experiments.process import KEY_VARIABLE, die_with_parent
 
 # Before Hydra composes: the config files use them.
@@ -47,7 +48,9 @@ def task(cfg: DictConfig) -> float:
             check_job_key(cfg)
             cfg = with_checkpoints_model(cfg, overrides, choices.runtime.choices["model"])
         quieten()
-        summary = run(cfg, run_dir, overrides=overrides, checkpoint=checkpoint)
+        told = [*overrides, *named_variant(choices.job.env_set)]
+        with held_job(run_dir) if checkpoint is not None else contextlib.nullcontext():
+            summary = run(cfg, run_dir, overrides=told, checkpoint=checkpoint)
     except EXPECTED:
         discard_refused(run_dir)
         raise

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Mapping, Sequence
 
 from omegaconf import OmegaConf
 
 VARIANT = "variant="
+# Hydra hands it to the job, and a process of another rank is started with the same words.
+NAME = "GNNPACK_VARIANT"
 MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 
 
 def expand_variant(words: Sequence[str]) -> list[str]:
     """The command line with the overrides of its variant in the place of ``variant=NAME``.
 
-    What else the command line says comes before the variant, and it is one run. A line without
-    ``variant=`` stays as it is.
+    What else the command line says comes before the variant, and it is one run, which learns the
+    variant's name (`named_variant`). A line without ``variant=`` stays as it is.
 
     Raises:
         ValueError: there is no such variant, for this accelerator, no ``sweeps=NAME``, or many
@@ -40,7 +42,12 @@ def expand_variant(words: Sequence[str]) -> list[str]:
     overrides = _overrides_of(said["sweeps"], chosen[0], said.get("accelerator"))
     kept = [word for word in overrides if _key(word) not in said]
     mode = [] if "hydra.mode" in said else ["hydra.mode=RUN"]
-    return [*kept, *others, *mode]
+    return [*kept, *others, *mode, f"+hydra.job.env_set.{NAME}={chosen[0]}"]
+
+
+def named_variant(environment: Mapping[str, Any]) -> list[str]:
+    """``variant=NAME`` of the job whose ``hydra.job.env_set`` this is, for its record; else []."""
+    return [f"{VARIANT}{environment[NAME]}"] if NAME in environment else []
 
 
 def read_sweep(name: str) -> dict[str, Any]:

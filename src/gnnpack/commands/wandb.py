@@ -26,7 +26,7 @@ usage: gnnpack wandb [PATH ...]                   list the runs that are not upl
        gnnpack wandb sync [PATH ...] [--dry-run]  upload them; each once, resumed ones whole
        gnnpack wandb sweeps [FOLDER]              write sweeps/wandb/*.yaml from sweeps/*.yaml
 
-A PATH is a run's folder, or one above (outputs)."""
+A PATH is a run's folder, one above (outputs), or a folder or file W&B wrote of the run."""
 
 
 def main() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Callable, Hashable, Mapping, Sequence, Tuple
 
+from gnnpack.experiments.accelerator_of import AUTO, accelerator_of
+from gnnpack.experiments.comparison_names import names_of
 from gnnpack.experiments.content_key import what_counts
 from gnnpack.experiments.report_numbers import Spread, finite, spread
 from gnnpack.tracking.error_unit import error_unit
@@ -105,7 +107,7 @@ def comparisons(
             continue
         answer = value(run)
         if answer is not None:
-            shared.setdefault(_rest(run.config, varied), []).append((answer, run))
+            shared.setdefault(_rest(run, varied), []).append((answer, run))
     found = []
     for members in shared.values():
         answers: dict[Any, Answer] = {}
@@ -113,8 +115,9 @@ def comparisons(
             answers.setdefault(answer, Answer(answer)).runs.append(run)
         if len(answers) >= least:
             ordered = sorted(answers.values(), key=lambda one: one.value)
-            found.append(Comparison(_place(members[0][1]), ordered))
-    return _named(found)
+            found.append(Comparison("", ordered))
+    names = names_of([one.answers[0].runs[0] for one in found], varied)
+    return [replace(one, name=name) for one, name in zip(found, names)]
 
 
 def at_most(found: list[Comparison], most: int = 12) -> tuple[list[Comparison], list[str]]:
@@ -127,8 +130,10 @@ def at_most(found: list[Comparison], most: int = 12) -> tuple[list[Comparison], 
     return [found[i] for i in chosen], [said]
 
 
-def _rest(config: Mapping[str, Any], varied: Sequence[str]) -> str:
-    kept = what_counts(config)
+def _rest(run: RunFacts, varied: Sequence[str]) -> str:
+    kept = what_counts(run.config)
+    if str(kept.get("accelerator", {}).get("_target_")).endswith(f".{AUTO}"):
+        kept["accelerator"][AUTO] = accelerator_of(run)
     for path in ("seed", *varied):
         *parents, last = path.split(".")
         node: Any = kept
@@ -137,32 +142,6 @@ def _rest(config: Mapping[str, Any], varied: Sequence[str]) -> str:
         if isinstance(node, dict):
             node.pop(last, None)
     return json.dumps(kept, sort_keys=True)
-
-
-def _place(run: RunFacts) -> str:
-    """Data set and how much of it was trained on."""
-    data = run.record.get("data")
-    told = data.get("dataset") if isinstance(data, Mapping) else None
-    molecules = finite(run.summary.get("num_molecules"))
-    name = str(told or run.options.get("dataset") or "data set not on record")
-    epochs = finite(run.summary.get("num_epochs"))
-    parts = [name]
-    if molecules is not None:
-        parts.append(f"{molecules:,.0f} molecules")
-    if epochs is not None:
-        parts.append(f"{epochs:.0f} epochs")
-    return ", ".join(parts)
-
-
-def _named(found: list[Comparison]) -> list[Comparison]:
-    if len(found) == 1:
-        return [Comparison("", found[0].answers)]
-    seen: dict[str, int] = {}
-    for one in found:
-        seen[one.name] = seen.get(one.name, 0) + 1
-        if seen[one.name] > 1:
-            one.name = f"{one.name} ({seen[one.name]})"
-    return found
 
 
 def seed_of(run: RunFacts) -> str:

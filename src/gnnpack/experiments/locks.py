@@ -33,7 +33,8 @@ def take_lock(path: Path, *, wait: bool = False, patience: float = PATIENCE_SECO
         raise ValueError(
             "Sweeps need file locks of Linux or macOS; run their jobs one by one here."
         )
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    # Whoever may write into the folder may take it: that is for the umask to say.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         if wait:
             fcntl.flock(descriptor, fcntl.LOCK_EX)

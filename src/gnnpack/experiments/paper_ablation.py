@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
+from gnnpack.experiments.accelerator_of import accelerator_of
 from gnnpack.experiments.comparison import Comparison, at_most, comparisons
 from gnnpack.experiments.published import ABLATION, ABLATION_SOURCE, over_the_first
 from gnnpack.experiments.report_figures import axis, color, figure
@@ -52,7 +53,7 @@ def paper_ablation(runs: Sequence[RunFacts]) -> Section | None:
     traces: list[dict[str, Any]] = []
     emulated = False
     for one in found:
-        place = _accelerator(one)
+        place = _place(one)
         ratios = _over_padding(one)
         for answer in one.answers:
             name, theirs = STEPS[list(STEPS)[answer.value]]
@@ -61,7 +62,7 @@ def paper_ablation(runs: Sequence[RunFacts]) -> Section | None:
             emulated = emulated or told
             rows.append(
                 [
-                    f"{one.prefix}{place}",
+                    place,
                     name,
                     "emulated" if told else "" if rate is None else count(rate.mean),
                     f"{ratios[answer.value]:.2f}" if answer.value in ratios else "",
@@ -72,7 +73,7 @@ def paper_ablation(runs: Sequence[RunFacts]) -> Section | None:
             folders.append(answer.folders)
         if ratios:
             names = [STEPS[list(STEPS)[step]][0] for step in ratios]
-            bars = _bars(f"measured here: {one.prefix}{place}", names, list(ratios.values()))
+            bars = _bars(f"measured here: {place}", names, list(ratios.values()))
             traces.append({**bars, "marker": {"color": color(len(traces))}})
     rows.append(
         ["published alone", f"+ {LAST_PUBLISHED}", "", "", ""]
@@ -120,12 +121,10 @@ def _sentences(emulated: bool) -> list[str]:
     return told
 
 
-def _accelerator(one: Comparison) -> str:
-    run = one.answers[0].runs[0]
-    if run.options.get("accelerator"):
-        return run.options["accelerator"]
-    node = run.config.get("accelerator")
-    return str(node.get("_target_", "")).split(".")[-1] if isinstance(node, Mapping) else ""
+def _place(one: Comparison) -> str:
+    """Its name and accelerator, each once."""
+    told = accelerator_of(one.answers[0].runs[0])
+    return one.name if told in one.name.split(", ") else f"{one.prefix}{told}"
 
 
 def _over_padding(one: Comparison) -> dict[int, float]:

@@ -14,6 +14,9 @@ from gnnpack.experiments.verdict import spread_shown
 if TYPE_CHECKING:
     from gnnpack.experiments.run_folder import RunFacts
 
+# None of those that `symbol` gives to what was measured.
+PUBLISHED_MARK = {"symbol": "star", "size": 12}
+
 
 def paper_model_size(runs: Sequence[RunFacts]) -> Section | None:
     """Features and blocks: molecules/s, seconds over those of the smallest network, errors."""
@@ -44,7 +47,9 @@ def paper_model_size(runs: Sequence[RunFacts]) -> Section | None:
         traces += _lines(f"{one.prefix}measured here", costs, "solid", len(traces))
     # Of one comparison the depths have the colours of ours.
     first = len(traces) if len(found) > 1 else 0
-    traces += _lines("published: QM9, 16 Bow IPUs", _published(MODEL_SIZE), "dash", first)
+    theirs = _lines("published: QM9, 16 Bow IPUs", _published(MODEL_SIZE), "dash", first)
+    # Where one width was measured there are no lines to tell them by.
+    traces += [{**one, "marker": {**one["marker"], **PUBLISHED_MARK}} for one in theirs]
     units = " or ".join(sorted({one.unit for one in found}))
     headings = (
         "features",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Iterable, Mapping, Sequence
 
+from gnnpack.experiments.machines import machines_of
 from gnnpack.experiments.report_groups import group_runs
 from gnnpack.experiments.report_numbers import bytes_shown, several, shown
 from gnnpack.experiments.report_section import Section, Table
-from gnnpack.experiments.report_speed import machines_of
 
 if TYPE_CHECKING:
     from gnnpack.experiments.run_folder import RunFacts
@@ -45,7 +45,7 @@ def memory_and_energy(runs: Sequence[RunFacts]) -> Section | None:
             joules = group.mean(keys[2])
             row.append(shown(None if joules is None else 1000 * joules, 3))
     else:
-        sentences.append("The platform told no energy.")
+        sentences.append("No energy: the platform tells none, or the trainings were too short.")
     table = Table(headings, rows, folders=[group.folders for group in groups])
     return Section("Memory and energy", sentences, table)
 

@@ -19,7 +19,7 @@ LIMIT = 14
 
 def curves_by_updates(runs: Sequence[RunFacts]) -> Section | None:
     """Validation errors over optimizer steps: what an update teaches."""
-    groups, said = _groups(runs)
+    groups, said = _groups(runs, "updates")
     traces = _traces(groups, "updates")
     # Of one run alone the curve stands beside its training loss.
     if not traces or len(runs) == 1:
@@ -34,12 +34,13 @@ def curves_by_updates(runs: Sequence[RunFacts]) -> Section | None:
 
 def curves_by_seconds(runs: Sequence[RunFacts]) -> Section | None:
     """Validation errors over seconds: what an hour of the machine teaches."""
-    groups, said = _groups(runs)
+    groups, said = _groups(runs, "seconds")
     traces = _traces(groups, "seconds")
     if not traces:
         return None
     sentences = ["Validation error against seconds of training: how much is learnt in a time."]
-    if any(not has_clock(run) for group in groups for run in group.runs):
+    shown = [run for group in groups for run, *_ in _curves(group, "seconds")[:MOST_SEEDS]]
+    if not all(map(has_clock, shown)):
         sentences.append(
             "Where metrics.csv holds no times, an update's second is taken from the run's mean "
             "rate of updates."
@@ -80,21 +81,31 @@ def training_loss(runs: Sequence[RunFacts]) -> Section | None:
     return Section("Training", (), None, figure, "training")
 
 
-def _groups(runs: Sequence[RunFacts]) -> tuple[list[Group], list[str]]:
-    groups = group_runs(runs)
+def _groups(runs: Sequence[RunFacts], against: str) -> tuple[list[Group], list[str]]:
+    """Those groups that have curves, `LIMIT` at most, and what is to be said of the choice."""
+    groups = known = [group for group in group_runs(runs) if _curves(group, against)]
     said: list[str] = []
-    if len(groups) > LIMIT:
+    if len(known) > LIMIT:
         groups, said = drawn(
-            groups, lambda g: g.mean("test_mae"), LIMIT, ("best test error", "worst")
+            known, lambda g: g.mean("test_mae"), LIMIT, ("best test error", "worst")
         )
         if len(groups) < LIMIT:
             # Too few have ended: those that go on are worth a look, too.
-            groups, said = group_runs(runs)[:LIMIT], [f"The first {LIMIT} groups are drawn."]
-    if any(len(group.runs) > MOST_SEEDS for group in groups):
+            others = [group for group in known if group not in groups]
+            chosen = [*groups, *others[: LIMIT - len(groups)]]
+            groups = [group for group in known if group in chosen]
+            said = [f"{LIMIT} of {len(known):,} groups are drawn: those that ended come first."]
+    if any(len(_curves(group, against)) > MOST_SEEDS for group in groups):
         said = [*said, f"The first {MOST_SEEDS} runs of a group are drawn."]
     if len({group.task[2] for group in groups if group.measured}) > 1:
         said = [*said, "Errors of different units stand on one axis: compare within a unit only."]
     return groups, said
+
+
+def _curves(group: Group, against: str) -> list[tuple[RunFacts, Array, Array]]:
+    """The runs of a group that have points, and these."""
+    told = ((run, *points(run, against)) for run in group.runs)
+    return [(run, x, y) for run, x, y in told if len(x)]
 
 
 def _traces(groups: Sequence[Group], against: str) -> list[dict[str, Any]]:
@@ -104,10 +115,8 @@ def _traces(groups: Sequence[Group], against: str) -> list[dict[str, Any]]:
     measured_first = sorted(groups, key=lambda group: not group.measured)
     for group in groups:
         number = measured_first.index(group)
-        told = [(run, points(run, against)) for run in group.runs[:MOST_SEEDS]]
-        curves = [(run, thinned(x, factor * y)) for run, (x, y) in told if len(x)]
-        if not curves:
-            continue
+        told = _curves(group, against)[:MOST_SEEDS]
+        curves = [(run, thinned(x, factor * y)) for run, x, y in told]
         color, dash = draw.color(number), draw.dash(number)
         if len(curves) > 1:
             traces += [_line(x, y, group.label, color, 1.0, opacity=0.4) for _, (x, y) in curves]

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Sequence
 
+from gnnpack.experiments.accelerator_of import AUTO, accelerator_of
 from gnnpack.experiments.report_config import SEED, flat
 from gnnpack.experiments.report_labels import group_labels, natural
 from gnnpack.experiments.report_numbers import Spread, finite, spread
@@ -71,7 +72,7 @@ def group_runs(runs: Sequence[RunFacts]) -> list[Group]:
 # Every section asks for the groups of the same runs.
 @lru_cache(maxsize=1)
 def _grouped(runs: tuple[RunFacts, ...]) -> list[Group]:
-    configs = [_without_seed(flat(run.config)) for run in runs]
+    configs = [_settings(run) for run in runs]
     by_config: dict[Any, list[int]] = {}
     by_job: dict[Any, list[int]] = {}
     for number, (run, config) in enumerate(zip(runs, configs)):
@@ -94,8 +95,12 @@ def _grouped(runs: tuple[RunFacts, ...]) -> list[Group]:
     return sorted(groups, key=lambda group: natural(group.label))
 
 
-def _without_seed(config: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in config.items() if name != SEED}
+def _settings(run: RunFacts) -> dict[str, str]:
+    """Its flat config without the seed; ``auto`` is what it found."""
+    config = {name: value for name, value in flat(run.config).items() if name != SEED}
+    if config.get("accelerator") == AUTO:
+        config["accelerator"] = accelerator_of(run)
+    return config
 
 
 def _job(run: RunFacts) -> tuple[Any, ...]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 LEGEND_LETTERS = 120  # that fit beside each other
 LEGEND_ROW_INCHES = 0.2
+# In letters: on a shorter one a mark covers the gap that makes a line a dashed one.
+HANDLE_LENGTH = 4.5
 
 
 def draw_marks(axes: Axes, layout: Mapping[str, Any], x: Axis, y: Axis) -> None:
@@ -64,8 +66,15 @@ def draw_legend(
     handles, labels = axes.get_legend_handles_labels()
     if not layout.get("showlegend", len(traces) > 1) or not handles:
         return
-    columns = max(1, min(4, len(labels), LEGEND_LETTERS // (max(map(len, labels)) + 6)))
+    columns = max(1, min(4, len(labels), LEGEND_LETTERS // (max(map(len, labels)) + 8)))
     rows = -(-len(labels) // columns)
     width, height = drawing.get_size_inches()
     drawing.set_size_inches(width, height + LEGEND_ROW_INCHES * rows)
-    drawing.legend(handles, labels, loc="outside lower left", ncols=columns, fontsize=8.5)
+    drawing.legend(
+        handles,
+        labels,
+        loc="outside lower left",
+        ncols=columns,
+        fontsize=8.5,
+        handlelength=HANDLE_LENGTH,
+    )

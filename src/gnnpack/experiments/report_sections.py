@@ -15,9 +15,10 @@ from gnnpack.experiments.report_curves import (
     curves_by_updates,
     training_loss,
 )
-from gnnpack.experiments.report_overview import common, differences, what_ran
+from gnnpack.experiments.report_overview import what_ran
 from gnnpack.experiments.report_own_figures import own_figures
 from gnnpack.experiments.report_section import Maker
+from gnnpack.experiments.report_settings import common, differences
 from gnnpack.experiments.report_speed import throughput
 from gnnpack.experiments.report_time import where_time_goes
 from gnnpack.experiments.report_trade_off import accuracy_against_speed

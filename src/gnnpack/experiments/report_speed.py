@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Sequence
 
 from gnnpack.experiments import report_figures as draw
+from gnnpack.experiments.machines import machines_of
 from gnnpack.experiments.report_columns import measured_columns
 from gnnpack.experiments.report_groups import Group, drawn, group_runs, several_of
 from gnnpack.experiments.report_numbers import (
     NOT_MEASURED,
     Spread,
     count,
-    finite,
     several,
     shown,
 )
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from gnnpack.experiments.run_folder import RunFacts
 
 RATE = "molecules_per_second"
+SECONDS = "measured_seconds"
+# As long as a window is; a rate of less is one of single steps.
+LEAST_SECONDS = 1.0
+MOST_NAMED = 8
 
 
 def rate_of(group: Group) -> Spread | None:
@@ -47,7 +51,7 @@ def throughput(runs: Sequence[RunFacts]) -> Section | None:
             f"{several(len(whole), 'group')} without windows: there the rate is that of all "
             "training, warm-up included."
         )
-    sentences += _caution(groups)
+    sentences += [*_short(groups), *_caution(groups)]
     headings = [
         "group",
         "runs",
@@ -68,16 +72,42 @@ def throughput(runs: Sequence[RunFacts]) -> Section | None:
 def _row(group: Group) -> list[str]:
     rate = rate_of(group)
     assert rate is not None
-    low, high = group.mean(f"{RATE}_p10"), group.mean(f"{RATE}_p90")
     return [
         group.label,
         f"{rate.n:,}",
         count(rate.mean),
-        NOT_MEASURED if low is None or high is None else f"{count(low)} - {count(high)}",
+        _range(group),
         count(rate.least),
         count(rate.most),
         count(group.mean("atoms_per_second_median")),
         shown(group.mean("percent_of_floor"), 3),
+    ]
+
+
+def _range(group: Group) -> str:
+    """Over the windows of its runs; of one window there is none."""
+    low, high = group.mean(f"{RATE}_p10"), group.mean(f"{RATE}_p90")
+    if low is None or high is None:
+        return NOT_MEASURED
+    windows = group.numbers("num_windows")
+    return "one window" if windows and max(windows) == 1 else f"{count(low)} - {count(high)}"
+
+
+def _short(groups: Sequence[Group]) -> list[str]:
+    """Which groups have rates of a moment."""
+    short = [
+        (group.label, min(group.numbers(SECONDS)))
+        for group in groups
+        if min(group.numbers(SECONDS), default=LEAST_SECONDS) < LEAST_SECONDS
+    ]
+    if not short:
+        return []
+    named = [f"{label} ({shown(seconds, 2)} s)" for label, seconds in short[:MOST_NAMED]]
+    others = [f"{len(short) - MOST_NAMED:,} more"] if len(short) > MOST_NAMED else []
+    return [
+        f"Warning: {several(len(short), 'group')} measured less than {LEAST_SECONDS:.0f} s of "
+        f"training after the warm-up: {'; '.join([*named, *others])}. Such a rate tells of a few "
+        "steps; train longer to compare it."
     ]
 
 
@@ -101,24 +131,6 @@ def _caution(groups: Sequence[Group]) -> list[str]:
             "run, are of different states of the code."
         )
     return sentences
-
-
-def machines_of(run: RunFacts) -> list[str]:
-    """GPUs and CPU of a run in few words, each that its parts ran on; [] where it is not known."""
-    return list(dict.fromkeys(filter(None, map(_machine, run.records))))
-
-
-def _machine(record: Mapping[str, Any]) -> str:
-    machine = record.get("machine")
-    if not isinstance(machine, dict):
-        return ""
-    gpus = machine.get("gpus")
-    names = [str(name) for name in gpus] if isinstance(gpus, list) else []
-    cores = finite(machine.get("cores"))
-    cpu = str(machine.get("cpu") or "unknown CPU")
-    shown_cpu = cpu if cores is None else f"{cpu}, {several(int(cores), 'core')}"
-    counted = [f"{names.count(name)} x {name}" for name in dict.fromkeys(names)]
-    return "; ".join([*counted, shown_cpu])
 
 
 def _figure(groups: Sequence[Group]) -> tuple[dict[str, Any] | None, list[str]]:

@@ -21,6 +21,8 @@ _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # What a run's own process writes first.
 STARTED = (OUTPUT, "train.log", "run.json", "metrics.csv")
+# How a run's overrides name the variant of a sweep that it is.
+VARIANT = "variant="
 
 
 @dataclass(eq=False)
@@ -51,11 +53,7 @@ class RunFacts:
     @cached_property
     def config(self) -> Mapping[str, Any]:
         """The resolved config.yaml; {} if there is none."""
-        try:
-            text = (self.folder / "config.yaml").read_text(encoding="utf-8", errors="replace")
-            found = yaml.load(text, Loader=_YAML)
-        except (OSError, yaml.YAMLError):
-            return {}
+        found = _read_yaml(self.folder / "config.yaml")
         return found if isinstance(found, dict) else {}
 
     @cached_property
@@ -74,6 +72,15 @@ class RunFacts:
     def records(self) -> Sequence[Mapping[str, Any]]:
         """`record` and the later ones, those that there are."""
         return [record for record in (self.record, *self.later_records) if record]
+
+    @cached_property
+    def typed(self) -> Sequence[str]:
+        """The overrides it was started with, ``variant=NAME`` behind what that stands for."""
+        told = self.record.get("argv")
+        if not isinstance(told, list):
+            # A run that was killed early has no run.json.
+            told = _read_yaml(self.folder / "overrides.yaml")
+        return [str(word) for word in told] if isinstance(told, list) else []
 
     @cached_property
     def metrics(self) -> Mapping[str, np.ndarray[Any, Any]]:
@@ -103,7 +110,7 @@ def read_run(folder: Path, *, mine: bool = False) -> RunFacts:
     )
     if state == "running" and _is_of_before(live, status):
         live = {}
-    return RunFacts(
+    run = RunFacts(
         folder=folder,
         state=state,
         reason=reason or damage,
@@ -117,6 +124,11 @@ def read_run(folder: Path, *, mine: bool = False) -> RunFacts:
         summary=summary,
         live=live,
     )
+    if not job:
+        # No sweep tells what it is; W&B's agents and people type variant=NAME.
+        named = [word[len(VARIANT) :] for word in run.typed if word.startswith(VARIANT)]
+        run.variant = named[-1] if named else None
+    return run
 
 
 def read_json(path: Path) -> tuple[dict[str, Any], str | None]:
@@ -132,6 +144,14 @@ def read_json(path: Path) -> tuple[dict[str, Any], str | None]:
     if not isinstance(found, dict):
         return {}, f"{path.name} is damaged: it holds a {type(found).__name__}, not a mapping"
     return found, None
+
+
+def _read_yaml(path: Path) -> Any:
+    """What a YAML file holds; None where it cannot be read."""
+    try:
+        return yaml.load(path.read_text(encoding="utf-8", errors="replace"), Loader=_YAML)
+    except (OSError, yaml.YAMLError):
+        return None
 
 
 def was_started(folder: Path) -> bool:

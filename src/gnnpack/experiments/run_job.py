@@ -34,7 +34,9 @@ from gnnpack.experiments.process import (
     run_process,
 )
 from gnnpack.experiments.run_folder import RunFacts, read_json, read_run
+from gnnpack.experiments.run_state import ENDS
 from gnnpack.experiments.start import Start
+from gnnpack.experiments.told import heard_or_not
 
 # The job and its folder, and whether it goes on from a checkpoint -> the program's command line.
 Command = Callable[[Job, Path, bool], Sequence[str]]
@@ -95,14 +97,18 @@ def _run_job(
     except Exception as error:
         # Here, while the lock is held: whoever takes it next writes of another attempt.
         with contextlib.suppress(OSError):
-            _write_failure(folder, error)
+            _write_failure(folder, start, error)
         raise
     finally:
         os.close(lock)
 
 
-def _write_failure(folder: Path, error: Exception) -> None:
-    before = read_run(folder, mine=True).status
+def _write_failure(folder: Path, start: Start, error: Exception) -> None:
+    facts = read_run(folder, mine=True)
+    if facts.status.get("state") in ENDS and not is_before(facts, start.started):
+        # What went wrong came after the job's end, which is written.
+        return
+    before = facts.status
     begun = {name: before.get(name) for name in ("attempt", "started", "device", FROM)}
     reason = str(error) or type(error).__name__
     write_state(folder, "failed", **begun, ended=now(), reason=reason)
@@ -246,4 +252,5 @@ def seconds(summary: Mapping[str, Any]) -> str:
 
 def say(job: Job, start: Start, what: str) -> None:
     """A line on the screen of the process that runs the job."""
-    print(f"job {job.number}/{start.total} {job.label}: {what}", flush=True)
+    with heard_or_not():
+        print(f"job {job.number}/{start.total} {job.label}: {what}", flush=True)

@@ -78,6 +78,9 @@ def _state(
         # An end stands, even if a process the job left behind still holds the lock. Only jobs
         # without one are tried, since trying a lock keeps a sweep from taking it meanwhile.
         if status.get("state") in ENDS:
+            if status["state"] == "failed" and status.get("exit_status") == 0 and summary:
+                # It did not learn; whether it must, the sweep's last start says.
+                return "done", None
             return str(status["state"]), _reason(status)
         if locked():
             return "running", None
@@ -89,12 +92,17 @@ def _state(
         return "unfinished", _reason(status)
     if summary:
         return "done", None
+    # A job's sweep tells its end itself.
+    if live.get("phase") == "failed":
+        return "failed", _reason(live)
+    if live.get("phase") == "stopped":
+        return "unfinished", None
     written = live.get("time")
     if isinstance(written, (int, float)) and now - written < ALIVE_SECONDS:
         return "running", None
     return ("unfinished" if live or started() else "missing"), None
 
 
-def _reason(status: Mapping[str, Any]) -> str | None:
-    reason = status.get("reason")
+def _reason(told: Mapping[str, Any]) -> str | None:
+    reason = told.get("reason")
     return None if reason is None else str(reason)

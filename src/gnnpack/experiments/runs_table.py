@@ -90,9 +90,7 @@ def write_csv(runs: Sequence[RunFacts], file: TextIO) -> None:
 
 def what(run: RunFacts) -> str:
     """What was run: a job's variant and swept settings, else what was typed, else its name."""
-    typed = run.record.get("argv")
-    arguments = [str(word) for word in typed] if isinstance(typed, list) else []
-    return job_label(run) or " ".join(arguments) or run.name
+    return job_label(run) or " ".join(run.typed) or run.name
 
 
 def nearby(folder: Path) -> str:

@@ -6,6 +6,7 @@ import shlex
 from typing import Any, Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -42,16 +43,17 @@ def trial_table(record: dict[str, Any], factor: float, unit: str) -> Table:
     """The best `SHOWN` trials, the best first."""
     names = list(record["space"])
     title = f"search {record['name']}: {record['direction']} {record['metric']}"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     for heading in ("trial", f"value ({unit})" if unit else "value", "state", *names, "time"):
-        table.add_column(heading, justify="left" if heading == "state" else "right")
+        table.add_column(Text(heading), justify="left" if heading == "state" else "right")
     for trial in ranked(record)[:SHOWN]:
         seconds = trial["seconds"]
         table.add_row(
             str(trial["number"] + 1),
             f"{factor * trial['value']:.4g}",
             Text(trial["state"], STYLES.get(trial["state"], "yellow")),
-            *(trial["params"].get(name, "") for name in names),
+            # A list is no markup.
+            *(Text(str(trial["params"].get(name, ""))) for name in names),
             "" if seconds is None else f"{seconds:,.0f} s",
         )
     return table

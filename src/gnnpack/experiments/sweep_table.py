@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -21,7 +22,7 @@ def print_table(
 ) -> None:
     """A row a job, the last line of each that failed, and how many are in which state."""
     console = console or Console()
-    table = Table(title=f"sweep {folder.name}", title_justify="left")
+    table = Table(title=escape(f"sweep {folder.name}"), title_justify="left")
     for heading in ("job", "swept", "state", "test error", "speed", "time"):
         table.add_column(heading, justify="left" if heading in ("swept", "state") else "right")
     for job, one in zip(jobs, facts):

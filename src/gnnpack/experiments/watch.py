@@ -45,9 +45,9 @@ def watch(
             while True:
                 runs = read()
                 show(runs, clock())
-                if over(runs) or wait(seconds):
+                if over(runs, clock()) or wait(seconds):
                     break
-        if over(runs):
+        if over(runs, clock()):
             console.print(f"All have ended: {counts(runs)}." if runs else "There are no runs now.")
 
 

@@ -20,6 +20,8 @@ HEADINGS = ("job", "state", "epoch", "loss", "val MAE", "molecules/s", "time", "
 TEXTS = ("job", "state", "on")
 # What a narrow screen can do without, first to last.
 GIVE_WAY = ("on", "time", "val MAE", "loss", "molecules/s", "epoch")
+SETTLED = ("done", "pruned")
+PAUSE_SECONDS = 15.0
 # Lines beside the rows: up to four above, heading, two below, cursor.
 OTHER_LINES = 8
 
@@ -82,7 +84,7 @@ def headline(runs: Sequence[RunFacts], now: float) -> list[str]:
     """Which sweep, how many runs are in which state, and in what time all will have ended."""
     sweeps = dict.fromkeys(run.sweep for run in runs if run.sweep is not None)
     told = [f"sweep {', '.join(sweeps)}: {counts(runs)}" if sweeps else counts(runs)]
-    if over(runs):
+    if over(runs, now):
         return told
     if not any(run.state == "running" for run in runs):
         stopped = "Nothing runs now. If the sweep was stopped, its command starts what is missing."
@@ -91,9 +93,18 @@ def headline(runs: Sequence[RunFacts], now: float) -> list[str]:
     return told if left is None else [*told, f"about {duration(left)} left"]
 
 
-def over(runs: Sequence[RunFacts]) -> bool:
+def over(runs: Sequence[RunFacts], now: float) -> bool:
     """Whether nothing runs and nothing is still to begin."""
-    return not any(run.state in ("running", "missing") for run in runs)
+    if any(run.state in ("running", "missing") for run in runs):
+        return False
+    # Between two trials, or two jobs that are tried again, nothing runs either, for a moment.
+    may_go_on = any(run.state not in SETTLED or _is_trial(run) for run in runs)
+    ends = [end.timestamp() for end in map(run_facts.ended, runs) if end is not None]
+    return not may_go_on or not ends or now - max(ends) > PAUSE_SECONDS
+
+
+def _is_trial(run: RunFacts) -> bool:
+    return run.sweep is not None and any(run.folder.parent.glob("study*.json"))
 
 
 def _urgency(run: RunFacts) -> tuple[int, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any, Mapping
 
@@ -19,6 +20,10 @@ from gnnpack.run.data import Data
 from gnnpack.store import Store
 
 MOLECULES_AT_ONCE = 1 << 16
+NO_CHECKPOINT = (
+    "{} is no checkpoint, or a damaged one: a run's are best.ckpt and last.ckpt in its folder "
+    "checkpoints."
+)
 
 
 def checkpoint_record(cfg: DictConfig, data: Data, plans: Mapping[str, PackPlan]) -> dict[str, Any]:
@@ -90,9 +95,15 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise ValueError(f"There is no checkpoint {path}. A run keeps its own in checkpoints/.")
+    if not zipfile.is_zipfile(path):
+        # torch would take it for one of its older files.
+        raise ValueError(NO_CHECKPOINT.format(path))
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
+    except (pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
+        # torch's own words would advise to load it unsafely.
+        raise ValueError(NO_CHECKPOINT.format(path)) from error
+    except RuntimeError as error:
         raise ValueError(
             f"{path} cannot be read as a checkpoint: {error}. It is damaged or something else; "
             "try the run's other checkpoint."

@@ -50,8 +50,8 @@ class FineTuning:
             )
         if self.head == "new" and "head" in self.freeze:
             raise ValueError(
-                f"finetune.head is new and finetune.freeze is {_shown(self.freeze)}: the head would "
-                "stay random. Leave out one of the two."
+                f"finetune.head is new and finetune.freeze is {_shown(self.freeze)}: the head "
+                "would stay random. Leave out one of the two."
             )
 
     @classmethod

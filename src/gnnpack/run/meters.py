@@ -58,7 +58,7 @@ class Meters:
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         """The run has ended."""
         self._compiling.stop()
-        if kind is None:
+        if error is None:
             self._live.done()
         else:
-            self._live.failed()
+            self._live.ended_by(error)

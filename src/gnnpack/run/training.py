@@ -204,11 +204,13 @@ def make_trainer(
 
     Args:
         execution: what the accelerator option gives.
-        record: writes what the run is; called when training starts, because a resumed run may be
-            refused until then.
+        record: writes what the run is; called when training starts, as W&B begins, because a
+            resumed run may be refused until then.
     """
     profiler, tracers = make_profiler(cfg.trainer.get("profiler"), run_dir)
     callbacks = [
+        # First, so that no meter counts the seconds it takes.
+        LambdaCallback(on_train_start=lambda trainer, _: tracking.begin_wandb(trainer.loggers)),
         *callbacks,
         *tracers,
         ValidateAtTheEnd(),

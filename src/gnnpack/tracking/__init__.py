@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gnnpack.tracking.throughput import ThroughputMeter
     from gnnpack.tracking.trace_steps import TraceSteps
     from gnnpack.tracking.wall_clock import WallClock
-    from gnnpack.tracking.wandb_run import finish_wandb, summarize_wandb, wandb_logger
+    from gnnpack.tracking.wandb_run import begin_wandb, finish_wandb, summarize_wandb, wandb_logger
 
 # These need Lightning, which takes seconds to import; who only reads runs does not wait for it.
 _WITH_LIGHTNING = {
@@ -36,7 +36,7 @@ _WITH_LIGHTNING = {
     "throughput": ("ThroughputMeter",),
     "wall_clock": ("WallClock",),
     "trace_steps": ("TraceSteps",),
-    "wandb_run": ("finish_wandb", "summarize_wandb", "wandb_logger"),
+    "wandb_run": ("begin_wandb", "finish_wandb", "summarize_wandb", "wandb_logger"),
 }
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "ThroughputMeter",
     "TraceSteps",
     "WallClock",
+    "begin_wandb",
     "csv_and_wandb",
     "csv_only",
     "data_line",

@@ -26,14 +26,16 @@ class MetricsFile:
     """Rows of named numbers in one CSV file; a row is on disk when ``add`` returns.
 
     ``resume_step`` is the number of steps the resumed run has done (steps count from 0): rows of
-    step ``resume_step`` and later are dropped, earlier ones kept. Without it an existing file is
-    refused, never deleted.
+    step ``resume_step`` and later are dropped by the first ``add``, earlier ones kept. Without it
+    an existing file is refused, never deleted.
     """
 
     def __init__(self, path: Path, resume_step: int | None = None) -> None:
         self.path = path
         self.columns: list[str] = [STEP]
         self._next_step = 0
+        # A resumed run may still be refused, so nothing is dropped before there is a new row.
+        self._kept: list[dict[str, Any]] | None = None
         if not path.exists():
             return
         if resume_step is None:
@@ -41,7 +43,8 @@ class MetricsFile:
                 f"{path} exists already and this run does not resume it. "
                 "Choose an empty output folder, or resume that run with resume=FOLDER."
             )
-        self._keep_rows_before(resume_step)
+        self._kept = self._rows_before(resume_step)
+        self._next_step = resume_step
 
     def add(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Append one row; tensors of one element become numbers, new names become columns."""
@@ -50,10 +53,11 @@ class MetricsFile:
         row = {name: _number(value) for name, value in metrics.items()}
         row[STEP] = step
         new = sorted(set(row) - set(self.columns))
-        if new or not self.path.exists():
-            earlier = self.read()
+        if new or self._kept is not None or not self.path.exists():
+            earlier = self.read() if self._kept is None else self._kept
             self.columns = self.columns + new
             self._rewrite([*earlier, row])
+            self._kept = None
             return
         try:
             with self.path.open("a", newline="", encoding="utf-8") as file:
@@ -65,7 +69,7 @@ class MetricsFile:
         """All whole rows on disk, as text; a last line cut off by a kill is left out."""
         return list(csv.DictReader(whole_lines(self.path)))
 
-    def _keep_rows_before(self, resume_step: int) -> None:
+    def _rows_before(self, resume_step: int) -> list[dict[str, Any]]:
         rows = self.read()
         names = list(rows[0]) if rows else [STEP]
         if STEP not in names:
@@ -74,9 +78,7 @@ class MetricsFile:
                 "Move it away and resume again."
             )
         self.columns = names
-        kept = [row for row in rows if int(float(row[STEP])) < resume_step]
-        self._next_step = resume_step
-        self._rewrite(kept)
+        return [row for row in rows if int(float(row[STEP])) < resume_step]
 
     def _rewrite(self, rows: list[dict[str, Any]]) -> None:
         with replace_file(self.path) as file:

@@ -38,5 +38,9 @@ class LateNumber:
             self._take(float(host))
         return self.value
 
+    def stop(self) -> None:
+        """Look for none any more: a device that failed cannot be asked."""
+        self._coming = None
+
     def _take(self, value: float) -> None:
         self.value = value if math.isfinite(value) else None

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import time
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, Mapping
@@ -25,9 +26,9 @@ VAL_MAE = "val/mae"
 class Live(pl.Callback):
     """Keep ``<run_dir>/live.json`` up to date, at most every two seconds.
 
-    ``phase`` is starting, training, validating, testing or done. The first process alone writes;
-    a disk that refuses is left in peace, since nothing of the result is at stake. The loss is the
-    module's ``latest_loss``, if it has one.
+    ``phase`` is starting, training, validating, testing, done, failed (``reason`` says why) or
+    stopped. The first process alone writes; a disk that refuses is left in peace, since nothing of
+    the result is at stake. The loss is the module's ``latest_loss``, if it has one.
 
     Args:
         metering: knows the rate.
@@ -72,10 +73,20 @@ class Live(pl.Callback):
         self._shown["phase"] = "done"
         self._write()
 
-    def failed(self) -> None:
-        """The run has ended otherwise; if it never trained, all is as before it."""
-        if self._trains or not self._writes:
-            return
+    def ended_by(self, error: BaseException) -> None:
+        """The run has failed, or was stopped; if it never trained, all is as before it."""
+        if self._trains:
+            self._shown["phase"] = "stopped"
+            if isinstance(error, Exception):
+                words = traceback.format_exception_only(type(error), error)[-1]
+                self._shown.update(phase="failed", reason=words.partition("\n")[0])
+            for number in (self._loss, self._val_mae):
+                number.stop()
+            self._write()
+        elif self._writes:
+            self._restore()
+
+    def _restore(self) -> None:
         with suppress(OSError):
             if self._before is None:
                 self._file.unlink()

@@ -10,13 +10,17 @@ from gnnpack.tracking.step_counts import Counts
 from gnnpack.tracking.step_times import StepTimes
 from gnnpack.tracking.windows import Window, Windows
 
+# A GPU's counter is renewed some ten times a second, so of less its steps are what one reads; and
+# a processor's tells of a moment, with whatever else it did just then.
+LEAST_JOULE_SECONDS = 2.0
+
 
 @dataclass
 class Measured:
     """Figures of a part of the training.
 
     Attributes:
-        joules: while ``joule_molecules`` were trained; None when nobody told.
+        joules: while ``joule_molecules`` were trained in ``joule_seconds``; None when nobody told.
         epoch, epoch_seconds: of the present epoch.
     """
 
@@ -24,6 +28,7 @@ class Measured:
     steps: StepTimes = field(default_factory=StepTimes)
     joules: float | None = None
     joule_molecules: int = 0
+    joule_seconds: float = 0.0
     epoch: Counts = field(default_factory=Counts)
     epoch_seconds: float = 0.0
 
@@ -33,7 +38,9 @@ class Measured:
         self.windows.add(Window(counts.molecules, counts.atoms, piece.seconds))
         for seconds in piece.step_seconds:
             self.steps.add(seconds)
-        self.joule_molecules += counts.molecules if tells_joules else 0
+        if tells_joules:
+            self.joule_molecules += counts.molecules
+            self.joule_seconds += piece.seconds
         self.epoch = self.epoch.plus(counts)
         self.epoch_seconds += piece.seconds
 
@@ -48,8 +55,10 @@ class Measured:
 
     @property
     def joules_per_molecule(self) -> float | None:
-        """None where nobody told, or the counter did not move."""
+        """None where nobody told, the counter did not move, or in less than two seconds."""
         if not self.joules or not self.joule_molecules:
+            return None
+        if self.joule_seconds < LEAST_JOULE_SECONDS:
             return None
         return self.joules / self.joule_molecules
 
@@ -60,6 +69,7 @@ class Measured:
             "steps": self.steps.state_dict(),
             "joules": self.joules,
             "joule_molecules": self.joule_molecules,
+            "joule_seconds": self.joule_seconds,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -68,3 +78,5 @@ class Measured:
         self.steps.load_state_dict(state_dict["steps"])
         self.joules = state_dict["joules"]
         self.joule_molecules = int(state_dict["joule_molecules"])
+        # Older checkpoints do not hold it; their counters told all the time or never.
+        self.joule_seconds = float(state_dict.get("joule_seconds", self.windows.seconds))

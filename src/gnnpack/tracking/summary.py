@@ -16,6 +16,7 @@ METERED_KEYS = (
     "molecules_per_second_p10",
     "molecules_per_second_p90",
     "num_windows",
+    "measured_seconds",
     "atoms_per_second_median",
     "filler_fraction",
     "step_seconds_p10",
@@ -164,12 +165,8 @@ def _metered_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     # An emulator takes another time and other energy; the row above tells for what it stands.
     emulated = " (emulated)" if summary.get("emulated") else ""
     if summary.get("molecules_per_second_median") is not None:
-        low, high = (_count(summary[f"molecules_per_second_p{p}"]) for p in (10, 90))
-        median = _count(summary["molecules_per_second_median"])
-        windows = summary["num_windows"]
-        name = f"molecules/s, median of {windows} window{'s' if windows > 1 else ''} (p10 - p90)"
-        name += emulated
-        rows.append((name, f"{median} ({low} - {high})"))
+        name, text = _rate_row(summary)
+        rows.append((f"{name}{emulated}", text))
     if summary.get("atoms_per_second_median") is not None:
         rows.append((f"atoms/s, median{emulated}", _count(summary["atoms_per_second_median"])))
     if summary.get("percent_of_floor") is not None:
@@ -182,6 +179,17 @@ def _metered_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         joules = f"{summary['energy_joules_per_molecule']:.3g} J"
         rows.append((f"energy a molecule ({summary['energy_source']}){emulated}", joules))
     return rows
+
+
+def _rate_row(summary: dict[str, Any]) -> tuple[str, str]:
+    median = _count(summary["molecules_per_second_median"])
+    if summary["num_windows"] == 1:
+        seconds = summary.get("measured_seconds")
+        of = "" if seconds is None else f" of {seconds:.2g} s"
+        return f"molecules/s, one window{of}", median
+    low, high = (_count(summary[f"molecules_per_second_p{p}"]) for p in (10, 90))
+    name = f"molecules/s, median of {summary['num_windows']} windows (p10 - p90)"
+    return name, f"{median} ({low} - {high})"
 
 
 def duration(seconds: float) -> str:

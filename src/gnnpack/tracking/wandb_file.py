@@ -20,12 +20,15 @@ WHOLE, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 
 
 def read_records(path: Path) -> Iterator[bytes]:
-    """Every whole record, up to where a killed run's file is cut off.
+    """Every whole record, up to where a killed run's file is cut off; none of an empty one.
 
     Raises:
         ValueError: it is no such file.
     """
     content = path.read_bytes()
+    if HEAD.pack(*MAGIC).startswith(content):
+        # It was killed before the first block was full.
+        return
     if len(content) < HEAD.size or HEAD.unpack_from(content) != MAGIC:
         raise ValueError(
             f"{path} is not a W&B run file of the known form. If a newer wandb wrote it, upload it "

@@ -3,7 +3,8 @@
 W&B appends a resumed part behind whatever its server has: sent again after an interruption, the
 same rows would stand there twice. Here rows are counted over the whole run, so that what the server
 has is left out. And rows that an earlier part logged after the checkpoint that a later one went on
-from are left out, as they are in metrics.csv.
+from are left out, as they are in metrics.csv. Left out, too, are a part that was killed before W&B
+wrote any of it, and a start that was refused after the run had ended well.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Any, Iterator, NamedTuple, Sequence
 
-from gnnpack.tracking.wandb_file import read_messages, write_records
-from gnnpack.tracking.wandb_parts import LocalRun, Part
+from gnnpack.tracking.wandb_file import write_records
+from gnnpack.tracking.wandb_parts import LocalRun, Part, messages_of
 
 UPDATES = "trainer/global_step"
 # Once in a log; a later part's would begin the run anew, or an earlier part's end it.
@@ -27,13 +28,14 @@ FROM_THE_LAST = ("exit", "final", "footer")
 @contextmanager
 def joined(run: LocalRun, skip: int = 0) -> Iterator[Path]:
     """A folder, like one of the parts', that holds the run without its first ``skip`` rows."""
-    last = run.parts[-1]
+    logs = _logs_of(run.parts)
+    last = logs[-1].part
     with tempfile.TemporaryDirectory(prefix="gnnpack_wandb_") as place:
         folder = Path(place, "wandb", f"offline-run-{run.parts[0].started}-{run.run_id}")
         folder.mkdir(parents=True)
         if (last.folder / "files").is_dir():
             shutil.copytree(last.folder / "files", folder / "files")
-        write_records(folder / last.file.name, joined_records(run.parts, skip))
+        write_records(folder / last.file.name, _join(logs, skip))
         yield folder
 
 
@@ -43,13 +45,42 @@ def joined_records(parts: Sequence[Part], skip: int = 0) -> Iterator[bytes]:
     Raises:
         ValueError: this wandb cannot append what is left.
     """
-    logs = [list(read_messages(part.file)) for part in parts]
-    begins = [_begins_at(part, log) for part, log in zip(parts, logs)]
+    return _join(_logs_of(parts), skip)
+
+
+class _Log(NamedTuple):
+    """What one part tells."""
+
+    part: Part
+    records: list[Any]
+
+    @property
+    def rows(self) -> list[Any]:
+        return [record.history.item for record in self.records if record.HasField("history")]
+
+    @property
+    def ended_well(self) -> bool:
+        return any(one.HasField("exit") and one.exit.exit_code == 0 for one in self.records)
+
+
+def _logs_of(parts: Sequence[Part]) -> list[_Log]:
+    logs: list[_Log] = []
+    for part in parts:
+        log = _Log(part, list(messages_of(part)))
+        begun = any(record.HasField("run") for record in log.records)
+        refused = not log.rows and any(before.ended_well for before in logs)
+        if begun and not refused:
+            logs.append(log)
+    return logs
+
+
+def _join(logs: Sequence[_Log], skip: int) -> Iterator[bytes]:
+    begins = [_begins_at(log) for log in logs]
     clock, number = _Clock(skip), 0
     for place, log in enumerate(logs):
         until = min(begins[place + 1 :], default=float("inf"))
         clock.next_part()
-        for record in log:
+        for record in log.records:
             kept = _kept(record, place, place == len(logs) - 1, until, clock)
             if kept is not None:
                 number += 1
@@ -110,12 +141,13 @@ def _kept(record: Any, place: int, last: bool, until: float, clock: _Clock) -> A
     return record
 
 
-def _begins_at(part: Part, log: Sequence[Any]) -> float:
-    """Updates the run had done when this part began."""
-    if part.resumed_at is not None:
-        return part.resumed_at
-    rows = [record.history.item for record in log if record.HasField("history")]
-    updates = [json.loads(one.value_json) for row in rows for one in row if _name(one) == UPDATES]
+def _begins_at(log: _Log) -> float:
+    """Updates the run had done when this part began; no end where it has no row."""
+    if log.part.resumed_at is not None and log.rows:
+        return log.part.resumed_at
+    updates = [
+        json.loads(one.value_json) for row in log.rows for one in row if _name(one) == UPDATES
+    ]
     return min(updates, default=float("inf"))
 
 

@@ -7,7 +7,7 @@ import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Any, Iterator, Sequence
 
 from gnnpack.tracking.wandb_file import read_messages
 
@@ -49,7 +49,12 @@ class Part:
     @property
     def waits(self) -> bool:
         """Whether it was logged offline and is not uploaded."""
-        return self.offline and self.file.is_file() and not self.mark.exists()
+        return self.file.is_file() and not self.sent
+
+    @property
+    def sent(self) -> bool:
+        """Whether the server has seen it."""
+        return not self.offline or self.mark.exists()
 
     @property
     def resumed_at(self) -> int | None:
@@ -83,7 +88,7 @@ class LocalRun:
 
 
 def find_local_runs(paths: Sequence[Path]) -> list[LocalRun]:
-    """Every W&B run in and below the paths, sorted by folder.
+    """Every W&B run in and below the paths, sorted by folder; a part stands for its whole run.
 
     Raises:
         ValueError: a path is not there.
@@ -94,7 +99,7 @@ def find_local_runs(paths: Sequence[Path]) -> list[LocalRun]:
             raise ValueError(
                 f"There is no {path}. Give a run's folder, or one above such as outputs/."
             )
-        for part in _parts_below(path):
+        for part in _parts_at(path):
             place = os.path.realpath(part.folder.parent)
             parts = found.setdefault((place, part.run_id), [])
             if part.folder.name not in [other.folder.name for other in parts]:
@@ -105,9 +110,28 @@ def find_local_runs(paths: Sequence[Path]) -> list[LocalRun]:
     ]
 
 
+def messages_of(part: Part) -> Iterator[Any]:
+    """Every whole record of its log; none where there is no log."""
+    return read_messages(part.file) if part.file.is_file() else iter(())
+
+
 def has_ended(part: Part) -> bool:
     """Whether its log has the record a run ends with; a killed run's has not."""
-    return any(record.HasField("exit") for record in read_messages(part.file))
+    return any(record.HasField("exit") for record in messages_of(part))
+
+
+def _parts_at(path: Path) -> Iterator[Part]:
+    """Those of a run of which the path is a part or lies in one, else those below it."""
+    real = path.resolve()
+    for folder in (path, path.parent, real, real.parent):
+        named = NAME.fullmatch(folder.name)
+        if named is not None:
+            # Rows are counted over the whole run, so no part is taken alone.
+            beside = sorted(folder.parent.glob(f"*run-*-{named['id']}"))
+            matched = ((other, NAME.fullmatch(other.name)) for other in beside)
+            yield from (_part(other, match) for other, match in matched if match is not None)
+            return
+    yield from _parts_below(path)
 
 
 def _parts_below(path: Path) -> Iterator[Part]:
@@ -115,5 +139,9 @@ def _parts_below(path: Path) -> Iterator[Part]:
         matched = {name: NAME.fullmatch(name) for name in folders}
         for name, match in sorted(matched.items()):
             if match is not None:
-                yield Part(Path(place, name), match["id"], match["started"], bool(match["offline"]))
+                yield _part(Path(place, name), match)
         folders[:] = sorted(n for n, match in matched.items() if match is None and n not in INSIDE)
+
+
+def _part(folder: Path, match: re.Match[str]) -> Part:
+    return Part(folder, match["id"], match["started"], bool(match["offline"]))

@@ -6,10 +6,14 @@ import os
 import re
 import sys
 import uuid
+from functools import partial
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
-from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.loggers import Logger, WandbLogger
+from pytorch_lightning.loggers.logger import (  # type: ignore[attr-defined]
+    rank_zero_experiment,
+)
 from pytorch_lightning.utilities.rank_zero import (  # type: ignore[attr-defined]
     rank_zero_only,
 )
@@ -19,6 +23,42 @@ from gnnpack.tracking.wandb_client import import_wandb, logged_in
 from gnnpack.tracking.wandb_parts import RESUMED_AT
 
 ID_FILE = "wandb_id.txt"
+
+
+class LateWandbLogger(WandbLogger):
+    """Lightning's logger, whose W&B run is opened by `begin` or the first row.
+
+    A run that is refused before it trains, or goes on, leaves W&B as it was.
+    """
+
+    def __init__(self, open_run: Callable[[], Any], **words: Any) -> None:
+        super().__init__(**words)
+        self._open_run = open_run
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The W&B run; None before it is opened."""
+        return self._experiment
+
+    @rank_zero_only
+    def begin(self) -> None:
+        """Open the W&B run, if it is not open."""
+        if self._experiment is None:
+            self._experiment = self._open_run()
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Log one row."""
+        self.begin()
+        super().log_metrics(metrics, step)
+
+
+def begin_wandb(loggers: Sequence[Logger]) -> None:
+    """Open the W&B run of those that have one: the run trains."""
+    for logger in loggers:
+        if isinstance(logger, LateWandbLogger):
+            logger.begin()
 
 
 def wandb_logger(
@@ -35,7 +75,7 @@ def wandb_logger(
     config: Mapping[str, Any] | None = None,
     resume_step: int | None = None,
 ) -> WandbLogger:
-    """Open a W&B run in ``<run_dir>/wandb/`` and give Lightning's logger for it.
+    """Lightning's logger for a W&B run in ``<run_dir>/wandb/``, which `begin_wandb` opens.
 
     The id is ``run_id``, else the one kept in ``<run_dir>/wandb_id.txt``, else a new one; so a
     resumed run is the same W&B run; a W&B agent's own id comes before all. ``config`` is stored at
@@ -54,19 +94,33 @@ def wandb_logger(
             "logger.offline=false needs a W&B key and none was found. "
             "Run `wandb login` once (or set WANDB_API_KEY), or keep logger.offline=true."
         )
-    run_id = _keep_id(run_dir, _agents_id() or run_id)
+    run_id = _choose_id(run_dir, _agents_id() or run_id)
+    words: dict[str, Any] = {
+        "project": project,
+        "name": name,
+        "id": run_id,
+        "group": group,
+        "entity": entity,
+        "tags": None if tags is None else list(tags),
+        "job_type": job_type,
+        "config": None if config is None else dict(config),
+    }
+    open_run = partial(_open_run, run_dir, words, offline=offline, resume_step=resume_step)
+    return LateWandbLogger(open_run, project=project, name=name, save_dir=run_dir, id=run_id)
+
+
+def _open_run(
+    run_dir: Path, words: Mapping[str, Any], *, offline: bool, resume_step: int | None
+) -> Any:
+    wandb = import_wandb()
+    with replace_file(run_dir / ID_FILE) as opened:
+        opened.write(words["id"] + "\n")
     # A run that an earlier job of this process left open would swallow this one.
     finish_wandb()
+    # Lightning's own init sets WANDB_MODE for the whole process, so the next job would inherit it.
     run = wandb.init(
-        project=project,
-        name=name,
-        id=run_id,
+        **words,
         dir=str(run_dir),
-        group=group,
-        entity=entity,
-        tags=None if tags is None else list(tags),
-        job_type=job_type,
-        config=None if config is None else dict(config),
         mode="offline" if offline else "online",
         # Offline runs cannot look up the earlier part; `gnnpack wandb sync` joins the parts.
         resume=None if offline else "allow",
@@ -78,8 +132,7 @@ def wandb_logger(
     run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
     if resume_step is not None:
         (Path(run.dir).parent / RESUMED_AT).write_text(f"{resume_step}\n", encoding="utf-8")
-    # Lightning's own init sets WANDB_MODE for the whole process, so the next job would inherit it.
-    return WandbLogger(project=project, name=name, save_dir=run_dir, id=run_id, experiment=run)
+    return run
 
 
 @rank_zero_only
@@ -103,7 +156,7 @@ def _agents_id() -> str | None:
     return os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
 
 
-def _keep_id(run_dir: Path, run_id: str | None) -> str:
+def _choose_id(run_dir: Path, run_id: str | None) -> str:
     file = run_dir / ID_FILE
     if run_id is None and file.exists():
         run_id = file.read_text(encoding="utf-8").strip()
@@ -114,6 +167,4 @@ def _keep_id(run_dir: Path, run_id: str | None) -> str:
             f"the W&B run id {run_id!r} (for {file}) is not 1 to 64 letters, digits, '-' or '_'. "
             f"Give another logger.run_id, or delete {file} to begin a new W&B run."
         )
-    with replace_file(file) as opened:
-        opened.write(run_id + "\n")
     return run_id

@@ -15,9 +15,8 @@ from typing import Any, Callable, Iterator, Sequence
 
 from gnnpack.tracking.json_file import write_json
 from gnnpack.tracking.wandb_client import rows_on_server
-from gnnpack.tracking.wandb_file import read_messages
 from gnnpack.tracking.wandb_join import joined
-from gnnpack.tracking.wandb_parts import MARK, LocalRun, has_ended
+from gnnpack.tracking.wandb_parts import MARK, LocalRun, has_ended, messages_of
 
 # Takes a folder like offline-run-STARTED-ID and returns when the server has all of it. A process
 # that it starts keeps the descriptors open: it then holds the run's lock, also when left alone.
@@ -40,7 +39,8 @@ class UploadError(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one run: uploaded, running, failed, or busy (sent by another, or just now)."""
+    """What became of one run: uploaded, running, failed, busy (sent by another, or just now), or
+    empty (there is nothing to send)."""
 
     run: LocalRun
     state: str
@@ -121,16 +121,18 @@ def _upload(
     run: LocalRun, upload: Uploader, count_rows: RowCounter, held: Sequence[int]
 ) -> Outcome:
     try:
+        begun = _begun(run)
+        if begun is None:
+            return Outcome(run, "empty", "nothing of it was written before it was killed")
         known = _sent(run).get(run.run_id)
         if _too_soon(run, known):
             return Outcome(run, "busy", "its upload was broken off just now; in half a minute")
         _refuse_gaps(run, known)
         there = 0
-        if known is not None or not all(part.waits for part in run.parts):
-            there = _count(run, count_rows)
+        if known is not None or any(part.sent for part in run.parts):
+            there = count_rows(begun.project, begun.entity, run.run_id)
         with _noted(run):
-            # W&B refuses the log of a killed run, whose last record is cut off; joined ones are
-            # whole.
+            # W&B refuses the log of a killed run, which is cut off; joined ones are whole.
             if len(run.parts) == 1 and there == 0 and has_ended(run.parts[0]):
                 upload(run.parts[0].folder, held)
             else:
@@ -144,11 +146,10 @@ def _upload(
     return Outcome(run, "uploaded")
 
 
-def _count(run: LocalRun, count_rows: RowCounter) -> int:
-    for record in read_messages(run.parts[0].file):
-        if record.HasField("run"):
-            return count_rows(record.run.project, record.run.entity, run.run_id)
-    return 0
+def _begun(run: LocalRun) -> Any | None:
+    """The record that the run begins with; None where every part was killed before it."""
+    records = (record for part in run.parts for record in messages_of(part))
+    return next((record.run for record in records if record.HasField("run")), None)
 
 
 def _refuse_gaps(run: LocalRun, known: dict[str, Any] | None) -> None:
@@ -188,7 +189,7 @@ def _noted(run: LocalRun) -> Iterator[None]:
 
 
 def _note(run: LocalRun, *, whole: bool, ended: float | None) -> None:
-    parts = [part.folder.name for part in run.parts]
+    parts = [part.folder.name for part in run.parts if part.file.is_file()]
     _write(run, {"parts": parts, "whole": whole, "ended": ended})
 
 

@@ -61,12 +61,17 @@ class Windows:
         return [*self._closed, *rest]
 
     @property
+    def seconds(self) -> float:
+        """Of all windows that count."""
+        return sum(each.seconds for each in self.all)
+
+    @property
     def latest_molecules_per_second(self) -> float | None:
         """Of the last window that closed; None before."""
         return self._closed[-1].molecules / self._closed[-1].seconds if self._closed else None
 
     def summary(self, ranks: int = 1) -> dict[str, float | None]:
-        """Number of windows, and the spread of their rates, of so many ranks like this one."""
+        """Number and seconds of the windows, and the spread of their rates, of so many ranks."""
         windows = self.all
         rates = np.array([ranks * each.molecules / each.seconds for each in windows])
         atoms = np.array([ranks * each.atoms / each.seconds for each in windows])
@@ -77,6 +82,7 @@ class Windows:
             "molecules_per_second_p90": p90,
             "atoms_per_second_median": percentiles(atoms, (50,))[0] if atoms.any() else None,
             "num_windows": len(windows),
+            "measured_seconds": self.seconds if windows else None,
         }
 
     def state_dict(self) -> dict[str, Any]:

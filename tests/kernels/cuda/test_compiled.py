@@ -30,7 +30,10 @@ MOVE_ROWS = {
 SHARED_BYTES = {80: 99 * 1024, 90: 227 * 1024}
 
 
-@pytest.fixture(scope="module", params=[80, 90], ids=lambda number: f"sm_{number}")
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(80, marks=pytest.mark.slow, id="sm_80"), pytest.param(90, id="sm_90")],
+)
 def compiled(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("cubin")
     environment = {**os.environ, "TRITON_CACHE_DIR": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
