@@ -9,8 +9,8 @@ from rich.console import Console
 from tests.experiments.stand_in_sweep import make_sweep
 
 from gnnpack.experiments.job import Job
+from gnnpack.experiments.job_words import outcome
 from gnnpack.experiments.run_folder import RunFacts, read_run
-from gnnpack.experiments.run_job import outcome
 from gnnpack.experiments.sweep_table import counted, print_table
 
 SUMMARY = {

@@ -6,7 +6,7 @@ import contextlib
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Sequence
 
 from gnnpack.experiments.attempts import (
     checkpoint_stamp,
@@ -26,6 +26,7 @@ from gnnpack.experiments.job import (
     read_job,
     write_state,
 )
+from gnnpack.experiments.job_words import outcome
 from gnnpack.experiments.locks import take_lock
 from gnnpack.experiments.process import (
     KEY_VARIABLE,
@@ -214,40 +215,6 @@ def failures(folder: Path, start: Start) -> int:
         facts = read_run(folder.parent / key)
         found += facts.state == "failed" and not is_before(facts, start.started)
     return found
-
-
-def outcome(facts: RunFacts) -> str:
-    """How a job ended, in a line."""
-    parts = [facts.state if facts.reason is None else f"{facts.state}: {facts.reason}"]
-    parts += figures(facts.summary)
-    return ", ".join(parts)
-
-
-def figures(summary: Mapping[str, Any]) -> list[str]:
-    """Test error, rate and seconds of a summary, as far as they are there."""
-    return [text for text in (error(summary), rate(summary), seconds(summary)) if text]
-
-
-def error(summary: Mapping[str, Any]) -> str:
-    """E.g. ``24.9 meV``; "" if there is none."""
-    value, unit = summary.get("test_mae"), str(summary.get("unit", ""))
-    if not isinstance(value, (int, float)):
-        return ""
-    if unit == "eV":
-        value, unit = 1000 * value, "meV"
-    return f"{value:,.1f} {unit}" if value >= 10 else f"{value:.3g} {unit}"
-
-
-def rate(summary: Mapping[str, Any]) -> str:
-    """E.g. ``5,400 molecules/s``; "" if it was not measured."""
-    value = summary.get("train_molecules_per_second")
-    return f"{value:,.0f} molecules/s" if isinstance(value, (int, float)) else ""
-
-
-def seconds(summary: Mapping[str, Any]) -> str:
-    """E.g. ``38 s``; "" if it was not measured."""
-    value = summary.get("wall_seconds")
-    return f"{value:,.0f} s" if isinstance(value, (int, float)) else ""
 
 
 def say(job: Job, start: Start, what: str) -> None:

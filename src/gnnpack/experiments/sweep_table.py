@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from gnnpack.experiments.job import Job
+from gnnpack.experiments.job_words import error, rate, seconds
 from gnnpack.experiments.run_folder import RunFacts
-from gnnpack.experiments.run_job import error, rate, seconds
 
 STYLES = {"done": "green", "failed": "red", "running": "cyan", "pruned": "dim"}
 
