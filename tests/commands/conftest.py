@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.singleton import Singleton
 
 from tests.run.conftest import SMALL
 
@@ -31,16 +30,7 @@ def gnnpack(folder, monkeypatch):
     def call(*arguments: str) -> None:
         monkeypatch.setattr(sys, "argv", ["gnnpack", *arguments])
         GlobalHydra.instance().clear()
-        instances, modules = Singleton._instances, dict(sys.modules)
-        try:
-            main()
-        finally:
-            # Hydra's joblib launcher, if it runs one job at once and so in here, puts copies in
-            # their place, and imports Hydra's plugins once more.
-            Singleton._instances = instances
-            plugins = ("hydra_plugins", "hydra._internal.core_plugins")
-            sys.modules.update({n: m for n, m in modules.items() if n.startswith(plugins)})
-            GlobalHydra.instance().clear()
+        main()
 
     return call
 

@@ -516,10 +516,18 @@ def test_parallel_jobs_never_share_a_gpu(train, folder, stand_ins, monkeypatch, 
     assert not (shared / CLASH).exists()
 
 
-def test_on_one_gpu_jobs_run_one_after_another(train, folder, stand_ins, monkeypatch):
-    stand_ins("updates=2")
-    monkeypatch.setenv("GNNPACK_FAKE_GPUS", "1")
-    train("-m", "accelerator=gpu", "launcher=local", "seed=0,1")
+def test_on_one_gpu_jobs_run_one_after_another(folder):
+    # In a process of its own: joblib then runs the jobs in it, and Hydra's launcher changes it.
+    done = subprocess.run(
+        [
+            *[sys.executable, "-c", SWEEP_OF_STAND_INS.replace("updates=1000", "updates=2")],
+            *["train", "-m", *SMALL, "accelerator=gpu", "launcher=local", "seed=0,1"],
+        ],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "GNNPACK_FAKE_GPUS": "1"},
+        check=False,
+    )
+    assert done.returncode == 0
     facts = jobs_of(folder / "outputs" / "sweeps" / "seed")
     assert [(one.state, one.status["device"]) for one in facts] == [("done", "cuda:0")] * 2
 
