@@ -23,6 +23,7 @@ def test_without_proc_nothing_is_measured(tmp_path, monkeypatch):
 
 
 @linux
+@pytest.mark.slow
 def test_in_a_process_of_its_own():
     jobs = [
         Job(partial(int, 5_000_000), [np.ones, np.empty]),

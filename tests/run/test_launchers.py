@@ -67,7 +67,8 @@ def launch(folder: Path, command: list[str], more: dict[str, str]) -> tuple[dict
     return summary, load_checkpoint(folder / "run" / "checkpoints" / "last.ckpt")["state_dict"]
 
 
-@pytest.mark.parametrize("launcher", [pytest.param("torchrun", marks=pytest.mark.slow), "slurm"])
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["torchrun", "slurm"])
 def test_two_tasks_train_what_one_process_does(tmp_path, launcher):
     alone = launch(tmp_path / "one", [sys.executable, "train.py"], {})
     if launcher == "torchrun":
