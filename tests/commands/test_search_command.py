@@ -234,7 +234,8 @@ main()
 """
 
 
-def test_with_one_job_at_a_time_workers_take_turns(search, folder):
+def test_with_one_job_at_a_time_workers_take_turns(search, folder, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
     lines = ["launcher=local", "hydra.launcher.n_jobs=1", "hydra.sweeper.workers=2"]
     # In a process of its own: joblib then runs the workers in it, and Hydra's launcher changes it.
     done = subprocess.run(
@@ -243,7 +244,6 @@ def test_with_one_job_at_a_time_workers_take_turns(search, folder):
             *[*lines, "hydra.sweeper.num_trials=2"],
         ],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
         check=False,

@@ -516,7 +516,9 @@ def test_parallel_jobs_never_share_a_gpu(train, folder, stand_ins, monkeypatch, 
     assert not (shared / CLASH).exists()
 
 
-def test_on_one_gpu_jobs_run_one_after_another(folder):
+def test_on_one_gpu_jobs_run_one_after_another(folder, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
+    monkeypatch.setenv("GNNPACK_FAKE_GPUS", "1")
     # In a process of its own: joblib then runs the jobs in it, and Hydra's launcher changes it.
     done = subprocess.run(
         [
@@ -524,7 +526,6 @@ def test_on_one_gpu_jobs_run_one_after_another(folder):
             *["train", "-m", *SMALL, "accelerator=gpu", "launcher=local", "seed=0,1"],
         ],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "GNNPACK_FAKE_GPUS": "1"},
         check=False,
     )
     assert done.returncode == 0

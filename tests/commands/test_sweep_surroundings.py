@@ -26,7 +26,8 @@ from tests.run.conftest import SMALL
 SLURM = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
 
 
-def test_a_reader_that_has_gone_stops_no_job(folder):
+def test_a_reader_that_has_gone_stops_no_job(folder, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
     words = ["train", "-m", *SMALL, "seed=0,1,2"]
     program = SWEEP_OF_STAND_INS.replace("updates=1000", "updates=2")
     with subprocess.Popen(
@@ -35,7 +36,6 @@ def test_a_reader_that_has_gone_stops_no_job(folder):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
     ) as process:
         assert process.stdout.readline().startswith("sweep seed: 3 jobs")
         process.stdout.close()
